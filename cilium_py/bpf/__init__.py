@@ -1,0 +1,1 @@
+"""BPF objects over file descriptors: maps, programs, links, buffers, BTF."""

@@ -1,0 +1,1 @@
+"""Endpoints: state on disk, identity, regeneration, lifecycle."""

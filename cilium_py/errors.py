@@ -1,0 +1,50 @@
+"""Every error a caller may catch: what went wrong, what to do next, and the exit code it means."""
+
+from __future__ import annotations
+
+
+class CiliumPyError(Exception):
+    """An expected failure: one line that says what, where and why, and a hint for the next step."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class WrongUsage(CiliumPyError):
+    """The words given cannot be acted on: a bad address, an unknown field, an id out of range."""
+
+    exit_code = 2
+
+
+class Partial(CiliumPyError):
+    """What was printed is true but not complete."""
+
+    exit_code = 3
+
+
+class NotPermitted(CiliumPyError):
+    """The kernel refused for want of privilege."""
+
+
+class MapMissing(CiliumPyError):
+    """No map is pinned at that path."""
+
+
+class LayoutMismatch(CiliumPyError):
+    """The map's shape is none that is known for its name; nothing was guessed."""
+
+
+class LibraryMissing(CiliumPyError):
+    """A shared library or tool this command needs is not installed."""
+
+
+class EndpointMissing(CiliumPyError):
+    """No endpoint has that id."""
+
+
+class RegenerationFailed(CiliumPyError):
+    """A new program could not be put in place; the old one still runs."""

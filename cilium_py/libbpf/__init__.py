@@ -1,0 +1,1 @@
+"""libbpf and bpf(2), function by function, through ctypes."""

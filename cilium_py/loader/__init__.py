@@ -1,0 +1,1 @@
+"""From a prebuilt object and its configuration to attached, pinned programs."""

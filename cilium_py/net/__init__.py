@@ -1,0 +1,1 @@
+"""Netlink: links, addresses, routes, namespaces, tc filters. pyroute2 is imported here only."""

@@ -1,0 +1,1 @@
+"""The node: its addresses, identities and settings."""

@@ -1,0 +1,1 @@
+"""Rows to bytes: text, table, json, jsonl, yaml, csv, jsonpath."""

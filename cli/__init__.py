@@ -1,0 +1,1 @@
+"""The click commands, and nothing else."""
