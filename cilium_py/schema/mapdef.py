@@ -1,0 +1,110 @@
+"""What a map file declares: its layouts, how an entry becomes a row, and the words of its command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+
+from .struct import Struct
+
+R = TypeVar("R", bound=tuple[Any, ...])
+K = TypeVar("K", bound=Struct)
+V = TypeVar("V", bound=Struct)
+
+Address: TypeAlias = Annotated[bytes, "address"]
+"""A row field: a packed IPv4 or IPv6 address, rendered as text."""
+Mac: TypeAlias = Annotated[bytes, "mac"]
+"""A row field: a MAC address (six bytes, or eight with padding), rendered as text."""
+
+
+@dataclass(frozen=True)
+class Layout(Generic[R]):
+    """One shape that the entries of a map have had.
+
+    `decode` takes the key and the value; of a per-CPU map, the value is the sum over all CPUs.
+    `release` is the first Cilium release with this layout, and what `--layout` takes.
+    """
+
+    release: str
+    key: type[Struct]
+    value: type[Struct]
+    decode: Callable[[Any, Any], R]  # (K, V) of this layout: the pair differs from layout to layout
+
+
+@dataclass(frozen=True)
+class Source(Generic[R]):
+    """A pin and the layouts it may have, newest first. `{}` in the pin stands for the scope: an endpoint, a cluster."""
+
+    pin: str
+    layouts: tuple[Layout[R], ...]
+
+    def pin_of(self, scope: int | str | None = None) -> str:
+        return self.pin if scope is None else self.pin.format(scope)
+
+
+@dataclass(frozen=True)
+class Table(Generic[R]):
+    """Text in aligned columns: the titles, and the cells of a row."""
+
+    titles: tuple[str, ...]
+    cells: Callable[[R], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Line(Generic[R]):
+    """Text of one line a row, without the newline."""
+
+    line: Callable[[R], str]
+
+
+@dataclass(frozen=True)
+class Word:
+    """An argument (`prefix`) or option (`--identity`) of a command; `parse` raises WrongUsage."""
+
+    name: str
+    parse: Callable[[str], Any] = str
+    help: str = ""
+    default: Any = None
+    required: bool = True
+
+    @property
+    def is_option(self) -> bool:
+        return self.name.startswith("--")
+
+    @property
+    def variable(self) -> str:
+        return self.name.lstrip("-").replace("-", "_")
+
+
+@dataclass(frozen=True)
+class MapDef(Generic[R]):
+    """A family of maps that one command shows.
+
+    `key` and `value` name the words that `get`, `update` and `delete` take; `make_key` turns the parsed words into
+    (pin, key fields) and `make_value` into value fields, both host order, for the layout that the live map has.
+    """
+
+    command: tuple[str, ...]
+    summary: str
+    row: type[R]
+    text: Table[R] | Line[R]
+    sources: tuple[Source[R], ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    order: Callable[[R], Any] | None = None
+    """Sort key of the text and machine forms; None keeps the order of the map, which streams."""
+    key: tuple[Word, ...] = ()
+    make_key: Callable[..., tuple[str, dict[str, int | bytes]]] | None = None
+    value: tuple[Word, ...] = ()
+    make_value: Callable[..., dict[str, int | bytes]] | None = None
+    can_flush: bool = False
+    note: str = ""
+    """Further lines of the command's help: what is shown, and an example of it."""
+
+    def source(self, pin: str) -> Source[R]:
+        return next(source for source in self.sources if source.pin == pin)
+
+    def releases(self) -> list[str]:
+        """Every name that --layout takes, newest first."""
+        names: Iterable[str] = (layout.release for source in self.sources for layout in source.layouts)
+        return list(dict.fromkeys(names))

@@ -1,0 +1,81 @@
+"""Values to text and back: addresses, prefixes, ports, protocols, MACs, in the forms Cilium's users know."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+from ..errors import WrongUsage
+
+PROTOCOLS = {
+    0: "ANY", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 112: "VRRP", 132: "SCTP",
+}  # fmt: skip
+PROTOCOL_NUMBERS = {name.upper(): number for number, name in PROTOCOLS.items()}
+
+
+def protocol_name(number: int) -> str:
+    """TCP for 6; a protocol without a name is its number."""
+    return PROTOCOLS.get(number) or str(number)
+
+
+def parse_protocol(text: str) -> int:
+    if text.upper() in PROTOCOL_NUMBERS:
+        return PROTOCOL_NUMBERS[text.upper()]
+    return number(text, "a protocol", 255)
+
+
+@lru_cache(65536)
+def ip(packed: bytes) -> str:
+    """Text of a packed IPv4 (4 bytes) or IPv6 (16 bytes) address."""
+    return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
+
+
+def endpoint(packed: bytes, port: int) -> str:
+    """10.0.0.1:443 or fd00::1:443: Cilium's tables put no brackets round an IPv6 address."""
+    return f"{ip(packed)}:{port}"
+
+
+def parse_ip(text: str) -> bytes:
+    """Packed form of an IPv4 or IPv6 address. Raises WrongUsage."""
+    try:
+        return inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+    except (OSError, ValueError):
+        raise WrongUsage(f"{text!r} is not an IP address", "give one like 10.0.0.1 or fd00::1") from None
+
+
+def parse_prefix(text: str) -> tuple[bytes, int]:
+    """(packed network, prefix length) of a CIDR or a single address; bits beyond the prefix are cleared."""
+    address, slash, length_text = text.partition("/")
+    packed = parse_ip(address)
+    width = len(packed) * 8
+    length = number(length_text, "a prefix length", width) if slash else width
+    mask = (1 << width) - (1 << (width - length))
+    return (int.from_bytes(packed) & mask).to_bytes(len(packed)), length
+
+
+def mac(packed: bytes) -> str:
+    """02:0a:00:00:01:0b, of the first six bytes."""
+    return packed[:6].hex(":")
+
+
+def parse_mac(text: str) -> bytes:
+    if not re.fullmatch(r"[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}", text):
+        raise WrongUsage(f"{text!r} is not a MAC address", "give one like 02:0a:00:00:01:0b")
+    return bytes(int(octet, 16) for octet in re.split("[:-]", text))
+
+
+def number(text: str, what: str, most: int, least: int = 0) -> int:
+    """An integer in range, decimal or 0x hexadecimal. Raises WrongUsage that says what was expected."""
+    try:
+        value = int(text, 16) if text.lower().startswith("0x") else int(text)
+    except ValueError:
+        value = -1
+    if not (least <= value <= most) or text.startswith(("+", " ")) or "_" in text:
+        raise WrongUsage(f"{text!r} is not {what}", f"give a number from {least} to {most}")
+    return value
+
+
+def flag_names(value: int, names: dict[int, str]) -> list[str]:
+    """The names of the bits that are set, lowest first; bits without a name are left out."""
+    return [name for bit, name in sorted(names.items()) if value & bit]

@@ -1,0 +1,162 @@
+"""A map definition and the pins of a node -> rows: choose the layout, read, decode."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, Partial, WrongUsage
+from .schema import Int, Layout, MapDef, Source, Struct
+
+if TYPE_CHECKING:
+    from .bpf.map import BpfMap
+
+R = TypeVar("R", bound=tuple[Any, ...])
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class OpenTable(Generic[R]):
+    """One pinned map, open, with the layout its shape gave evidence for. Close it, or use it in a with block."""
+
+    map: BpfMap
+    layout: Layout[R]
+    path: Path
+
+    def __enter__(self) -> OpenTable[R]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.map.close()
+
+    def entries(self) -> Iterator[tuple[Any, Any]]:
+        """Every (key, value) as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
+        key, value = self.layout.key, self.layout.value
+        if self.map.info.is_percpu:
+            for batch in self.map.batches():
+                each = len(batch.values) // max(batch.count, 1)
+                for index, packed in enumerate(key.unpack_many(batch.keys)):
+                    yield packed, total(value, batch.values[index * each : (index + 1) * each])
+        else:
+            for batch in self.map.batches():
+                yield from zip(key.unpack_many(batch.keys), value.unpack_many(batch.values), strict=True)
+        if not self.map.complete:
+            raise Partial(f"{self.path}: the map changed faster than it could be read; entries may be missing")
+
+    def rows(self) -> Iterator[R]:
+        decode = self.layout.decode
+        return (decode(key, value) for key, value in self.entries())
+
+
+def total(value: type[Struct], per_cpu: memoryview | bytes) -> Struct:
+    """The field-wise sum of one per-CPU value, wrapping like the counters it is made of."""
+    stride = (value.size + 7) & ~7
+    cpus = (value.unpack(per_cpu[at : at + value.size]) for at in range(0, len(per_cpu), stride))
+    widths = [1 << 8 * m.size for m in value.members if isinstance(m.kind, Int)]
+    return tuple.__new__(value, (sum(f) % width for f, width in zip(zip(*cpus, strict=True), widths, strict=True)))
+
+
+def open_source(
+    source: Source[R], directory: Path, scope: int | str | None = None, *, release: str | None = None,
+    read_only: bool = True,
+) -> OpenTable[R]:  # fmt: skip
+    """Open the pinned map of a source. Raises MapMissing, NotPermitted or LayoutMismatch."""
+    from .bpf.map import BpfMap
+
+    path = directory / source.pin_of(scope)
+    try:
+        opened = BpfMap.open(path, read_only=read_only)
+    except OSError as error:
+        raise explained(error, path) from error
+    try:
+        return OpenTable(opened, choose(source.layouts, opened, path, release), path)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def choose(layouts: Sequence[Layout[R]], opened: BpfMap, path: Path, release: str | None = None) -> Layout[R]:
+    """The layout that the map's sizes, then its BTF, then `release` (--layout) leave. Never a guess."""
+    info = opened.info
+    fitting = [a for a in layouts if (a.key.size, a.value.size) == (info.key_size, info.value_size)]
+    if not fitting:
+        known = ", ".join(f"{a.key.size}/{a.value.size} ({a.release})" for a in layouts)
+        raise LayoutMismatch(
+            f"{path}: key and value are {info.key_size}/{info.value_size} bytes, known are {known}",
+            "this release of Cilium has a layout that cilium-py does not know yet",
+        )
+    if release is not None:
+        forced = [a for a in fitting if a.release == release]
+        if not forced:
+            sizes = f"{info.key_size}/{info.value_size}"
+            releases = " and ".join(a.release for a in fitting)
+            raise WrongUsage(f"{path}: layout {release} does not fit {sizes} bytes", f"these fit: {releases}")
+        return forced[0]
+    from .bpf.btf import Btf
+
+    btf = Btf.of_map(opened)
+    if btf is not None:
+        agreeing = [a for a in fitting if agrees(a, btf, info.btf_key_type_id, info.btf_value_type_id)]
+        if not agreeing:
+            raise LayoutMismatch(f"{path}: the map's BTF names its fields otherwise than any layout of that size")
+        fitting = agreeing
+    return fitting[0]
+
+
+def agrees(candidate: Layout[Any], btf: Any, key_type: int, value_type: int) -> bool:
+    """Whether every field that both the layout and the live map's BTF name lies at the same place."""
+    pairs = ((candidate.key, key_type), (candidate.value, value_type))
+    return all(_same_places(struct, btf.type(type_id)) for struct, type_id in pairs)
+
+
+def _same_places(struct: type[Struct], live: Any) -> bool:
+    if live is None or not live.members:
+        return True
+    places = {member.name: (member.offset, member.size) for member in live.flat_members()}
+    return all(places.get(m.name, (m.offset, m.size)) == (m.offset, m.size) for m in struct.members)
+
+
+def explained(error: OSError, path: Path) -> CiliumPyError:
+    """What an errno means for a reader of pinned maps."""
+    if error.errno == errno.ENOENT:
+        return MapMissing(f"{path}: no such map", "is Cilium running here? --bpf-root names another bpffs")
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return NotPermitted(f"{path}: permission denied", "run as root")
+    return CiliumPyError(f"{path}: {error.strerror}")
+
+
+@dataclass
+class Family(Generic[R]):
+    """The maps of one definition on one node."""
+
+    definition: MapDef[R]
+    directory: Path
+    release: str | None = None
+
+    def tables(
+        self, scope: int | str | None = None, sources: Sequence[Source[R]] | None = None, *, read_only: bool = True
+    ) -> Iterator[OpenTable[R]]:
+        """Each map that is pinned, opened; those that are not are passed over unless none is there."""
+        found, missing = 0, None
+        for source in sources or self.definition.sources:
+            try:
+                table = open_source(source, self.directory, scope, release=self.release, read_only=read_only)
+            except MapMissing as error:
+                missing = missing or error
+                log.info("%s", error)
+                continue
+            found += 1
+            with table:
+                yield table
+        if not found and missing:
+            raise missing
+
+    def rows(self, scope: int | str | None = None, sources: Sequence[Source[R]] | None = None) -> Iterator[R]:
+        """Every row, in the definition's order, or in the maps' own (streaming) if it has none."""
+        streamed = (row for table in self.tables(scope, sources) for row in table.rows())
+        order = self.definition.order
+        return iter(sorted(streamed, key=order)) if order else streamed

@@ -1,0 +1,158 @@
+"""Conntrack: one entry a connection and direction, in LRU hashes for TCP and for everything else, IPv4 and IPv6.
+
+struct ipv4_ct_tuple {              struct ct_entry {
+    __be32 daddr, saddr;                __u64 reserved0, backend_id, packets, bytes;
+    __be16 dport, sport;                __u32 lifetime;
+    __u8   nexthdr, flags;              __u16 rx_closing:1, tx_closing:1, ... from_tunnel:1;
+};                                      __be16 rev_nat_index; __u16 reserved4;
+                                        __u8  tx_flags_seen, rx_flags_seen;
+                                        __u32 src_sec_id, last_tx_report, last_rx_report;
+                                    };
+
+An entry of a flow (OUT, IN) is stored turned round: daddr and sport are the ends of the side that opened it. A
+service entry (SVC) has the client's addresses as they are. Times are seconds of CLOCK_MONOTONIC, or jiffies >> 8 on
+a node whose agent runs with jiffies.
+"""
+
+from typing import Annotated, NamedTuple, TypeAlias
+
+from ..schema import (
+    Address, Bits, Int, Layout, Line, MapDef, Source, Struct, be16, ip4, ip6, layout, u8, u16, u32, u64,
+)  # fmt: skip
+from ..schema.text import endpoint, flag_names, protocol_name
+
+TUPLE_OUT, TUPLE_IN, TUPLE_RELATED, TUPLE_SERVICE = 0, 1, 2, 4
+
+CtFlags: TypeAlias = Annotated[
+    int,
+    Int("H", 2),
+    Bits((
+        "rx_closing", "tx_closing", None, "lb_loopback", "seen_non_syn", "node_port", "proxy_redirect",
+        "dsr_internal", "from_l7lb", None, "from_tunnel",
+    )),
+]  # fmt: skip
+
+FLAG_NAMES = {
+    1 << 0: "RxClosing", 1 << 1: "TxClosing", 1 << 2: "Nat64", 1 << 3: "LBLoopback", 1 << 4: "SeenNonSyn",
+    1 << 5: "NodePort", 1 << 6: "ProxyRedirect", 1 << 7: "DSRInternal", 1 << 8: "FromL7LB", 1 << 10: "FromTunnel",
+}  # fmt: skip
+KNOWN_FLAGS = sum(FLAG_NAMES)
+
+
+@layout(size=14, c="ipv4_ct_tuple")
+class Key4(Struct):
+    daddr: ip4
+    saddr: ip4
+    dport: be16
+    sport: be16
+    nexthdr: u8
+    flags: u8
+
+
+@layout(size=38, c="ipv6_ct_tuple")
+class Key6(Struct):
+    daddr: ip6
+    saddr: ip6
+    dport: be16
+    sport: be16
+    nexthdr: u8
+    flags: u8
+
+
+@layout(size=56, c="ct_entry")
+class Entry(Struct):
+    reserved0: u64
+    backend_id: u64
+    packets: u64
+    bytes: u64
+    lifetime: u32
+    flags: CtFlags
+    rev_nat_index: be16
+    reserved4: u16
+    tx_flags_seen: u8
+    rx_flags_seen: u8
+    src_sec_id: u32
+    last_tx_report: u32
+    last_rx_report: u32
+
+
+class Row(NamedTuple):
+    protocol: str
+    direction: str
+    source: Address
+    source_port: int
+    destination: Address
+    destination_port: int
+    related: bool
+    expires: int
+    packets: int
+    bytes: int
+    rx_flags_seen: int
+    last_rx_report: int
+    tx_flags_seen: int
+    last_tx_report: int
+    flags: int
+    flag_names: list[str]
+    rev_nat: int
+    source_identity: int
+    backend_id: int
+
+
+def direction(flags: int) -> str:
+    """OUT, IN or SVC."""
+    if flags & TUPLE_SERVICE:
+        return "SVC"
+    return "IN" if flags & TUPLE_IN else "OUT"
+
+
+def decode(key: Key4 | Key6, entry: Entry) -> Row:
+    if key.flags & TUPLE_SERVICE:
+        ends = key.saddr, key.dport, key.daddr, key.sport
+    else:
+        ends = key.daddr, key.sport, key.saddr, key.dport
+    flags = entry.flags
+    return Row(
+        protocol_name(key.nexthdr), direction(key.flags), *ends, bool(key.flags & TUPLE_RELATED),
+        entry.lifetime, entry.packets, entry.bytes, entry.rx_flags_seen, entry.last_rx_report,
+        entry.tx_flags_seen, entry.last_tx_report, flags, flag_names(flags, FLAG_NAMES), entry.rev_nat_index,
+        entry.src_sec_id, entry.backend_id,
+    )  # fmt: skip
+
+
+def line(row: Row, remaining: str = "") -> str:
+    """The line of `cilium-dbg bpf ct list`; `remaining` goes behind the time of expiry."""
+    names = row.flag_names + [f"Unknown={unknown:#06x}" for unknown in [row.flags & ~KNOWN_FLAGS] if unknown]
+    return (
+        f"{row.protocol} {row.direction} {endpoint(row.source, row.source_port)}"
+        f" -> {endpoint(row.destination, row.destination_port)}{' related' if row.related else ''}"
+        f" expires={row.expires}{remaining} Packets={row.packets} Bytes={row.bytes}"
+        f" RxFlagsSeen={row.rx_flags_seen:#04x} LastRxReport={row.last_rx_report}"
+        f" TxFlagsSeen={row.tx_flags_seen:#04x} LastTxReport={row.last_tx_report}"
+        f" Flags={row.flags:#06x} [ {''.join(name + ' ' for name in names)}]"
+        f" RevNAT={row.rev_nat} SourceSecurityID={row.source_identity} BackendID={row.backend_id} "
+    )
+
+
+LAYOUTS_4 = (Layout("1.18", Key4, Entry, decode),)
+LAYOUTS_6 = (Layout("1.18", Key6, Entry, decode),)
+GLOBAL = (
+    Source("cilium_ct4_global", LAYOUTS_4),
+    Source("cilium_ct_any4_global", LAYOUTS_4),
+    Source("cilium_ct6_global", LAYOUTS_6),
+    Source("cilium_ct_any6_global", LAYOUTS_6),
+)
+CLUSTER = (
+    Source("cilium_per_cluster_ct_tcp4_{}", LAYOUTS_4),
+    Source("cilium_per_cluster_ct_any4_{}", LAYOUTS_4),
+    Source("cilium_per_cluster_ct_tcp6_{}", LAYOUTS_6),
+    Source("cilium_per_cluster_ct_any6_{}", LAYOUTS_6),
+)
+
+MAP = MapDef(
+    command=("ct",),
+    summary="Connection tracking tables",
+    row=Row,
+    text=Line(line),
+    sources=GLOBAL,
+    can_flush=True,
+)
