@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, Partial, WrongUsage
-from .schema import Int, Layout, MapDef, Source, Struct
+from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, WrongUsage
+from cilium_py.schema import Int, Layout, MapDef, Source, Struct
 
 if TYPE_CHECKING:
-    from .bpf.map import BpfMap
+    from cilium_py.bpf.map import BpfMap
 
 R = TypeVar("R", bound=tuple[Any, ...])
 log = logging.getLogger(__name__)
@@ -36,20 +36,34 @@ class OpenTable(Generic[R]):
     def entries(self) -> Iterator[tuple[Any, Any]]:
         """Every (key, value) as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
         key, value = self.layout.key, self.layout.value
-        if self.map.info.is_percpu:
-            for batch in self.map.batches():
-                each = len(batch.values) // max(batch.count, 1)
-                for index, packed in enumerate(key.unpack_many(batch.keys)):
-                    yield packed, total(value, batch.values[index * each : (index + 1) * each])
-        else:
-            for batch in self.map.batches():
-                yield from zip(key.unpack_many(batch.keys), value.unpack_many(batch.values), strict=True)
-        if not self.map.complete:
-            raise Partial(f"{self.path}: the map changed faster than it could be read; entries may be missing")
+        room = self.map.value_room
+        for batch in self.map.batches():
+            keys = key.unpack_many(batch.keys)
+            if self.map.per_cpu:
+                yield from (
+                    (each, total(value, batch.values[at * room : (at + 1) * room])) for at, each in enumerate(keys)
+                )
+            else:
+                yield from zip(keys, value.unpack_many(batch.values), strict=True)
 
     def rows(self) -> Iterator[R]:
         decode = self.layout.decode
         return (decode(key, value) for key, value in self.entries())
+
+    def get(self, key: Struct) -> R | None:
+        """The row of one key: one lookup."""
+        data = self.map.lookup(key.pack())
+        if data is None:
+            return None
+        value = self.layout.value
+        return self.layout.decode(key, total(value, data) if self.map.per_cpu else value.unpack(data))
+
+    def flush(self) -> int:
+        """Delete every entry; return how many. Entries added meanwhile may survive."""
+        count = 0
+        for batch in self.map.batches():
+            count += self.map.delete_batch(bytes(batch.keys))
+        return count
 
 
 def total(value: type[Struct], per_cpu: memoryview | bytes) -> Struct:
@@ -65,7 +79,7 @@ def open_source(
     read_only: bool = True,
 ) -> OpenTable[R]:  # fmt: skip
     """Open the pinned map of a source. Raises MapMissing, NotPermitted or LayoutMismatch."""
-    from .bpf.map import BpfMap
+    from cilium_py.bpf.map import BpfMap
 
     path = directory / source.pin_of(scope)
     try:
@@ -96,7 +110,7 @@ def choose(layouts: Sequence[Layout[R]], opened: BpfMap, path: Path, release: st
             releases = " and ".join(a.release for a in fitting)
             raise WrongUsage(f"{path}: layout {release} does not fit {sizes} bytes", f"these fit: {releases}")
         return forced[0]
-    from .bpf.btf import Btf
+    from cilium_py.bpf.btf import Btf
 
     btf = Btf.of_map(opened)
     if btf is not None:
@@ -138,7 +152,11 @@ class Family(Generic[R]):
     release: str | None = None
 
     def tables(
-        self, scope: int | str | None = None, sources: Sequence[Source[R]] | None = None, *, read_only: bool = True
+        self,
+        scope: int | str | None = None,
+        sources: Sequence[Source[R]] | None = None,
+        *,
+        read_only: bool = True,
     ) -> Iterator[OpenTable[R]]:
         """Each map that is pinned, opened; those that are not are passed over unless none is there."""
         found, missing = 0, None

@@ -16,10 +16,25 @@ a node whose agent runs with jiffies.
 
 from typing import Annotated, NamedTuple, TypeAlias
 
-from ..schema import (
-    Address, Bits, Int, Layout, Line, MapDef, Source, Struct, be16, ip4, ip6, layout, u8, u16, u32, u64,
-)  # fmt: skip
-from ..schema.text import endpoint, flag_names, protocol_name
+from cilium_py.schema import (
+    Address,
+    Bits,
+    Int,
+    Layout,
+    Line,
+    MapDef,
+    Source,
+    Struct,
+    be16,
+    ip4,
+    ip6,
+    layout,
+    u8,
+    u16,
+    u32,
+    u64,
+)
+from cilium_py.schema.text import endpoint, flag_names, protocol_name
 
 TUPLE_OUT, TUPLE_IN, TUPLE_RELATED, TUPLE_SERVICE = 0, 1, 2, 4
 
@@ -112,11 +127,23 @@ def decode(key: Key4 | Key6, entry: Entry) -> Row:
         ends = key.daddr, key.sport, key.saddr, key.dport
     flags = entry.flags
     return Row(
-        protocol_name(key.nexthdr), direction(key.flags), *ends, bool(key.flags & TUPLE_RELATED),
-        entry.lifetime, entry.packets, entry.bytes, entry.rx_flags_seen, entry.last_rx_report,
-        entry.tx_flags_seen, entry.last_tx_report, flags, flag_names(flags, FLAG_NAMES), entry.rev_nat_index,
-        entry.src_sec_id, entry.backend_id,
-    )  # fmt: skip
+        protocol_name(key.nexthdr),
+        direction(key.flags),
+        *ends,
+        bool(key.flags & TUPLE_RELATED),
+        entry.lifetime,
+        entry.packets,
+        entry.bytes,
+        entry.rx_flags_seen,
+        entry.last_rx_report,
+        entry.tx_flags_seen,
+        entry.last_tx_report,
+        flags,
+        flag_names(flags, FLAG_NAMES),
+        entry.rev_nat_index,
+        entry.src_sec_id,
+        entry.backend_id,
+    )
 
 
 def line(row: Row, remaining: str = "") -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
-from .struct import Struct
+from cilium_py.schema.struct import Struct
 
 R = TypeVar("R", bound=tuple[Any, ...])
 K = TypeVar("K", bound=Struct)

@@ -15,6 +15,7 @@ in host byte order: `key.dport` is 443 where `key[2]` is 47873.
 
 from __future__ import annotations
 
+import inspect
 import struct as _struct
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, dataclass_transform, get_args, get_origin
 
-from .fields import Bits, Int, Pad, Raw
+from cilium_py.schema.fields import Bits, Int, Pad, Raw
 
 S = TypeVar("S", bound="Struct")
 
@@ -117,7 +118,7 @@ def layout(*, size: int, c: str = "") -> Callable[[type[S]], type[S]]:
 def _annotations(cls: type[Struct]) -> dict[str, Any]:
     """The annotations in order. A map file that postpones them (from __future__) is resolved in its module."""
     names = vars(sys.modules[cls.__module__])
-    own = cls.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(cls)
     return {name: eval(a, names) if isinstance(a, str) else a for name, a in own.items()}
 
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
-from ..errors import WrongUsage
+from cilium_py.errors import WrongUsage
 
 PROTOCOLS = {
     0: "ANY", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 112: "VRRP", 132: "SCTP",

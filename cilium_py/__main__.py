@@ -1,0 +1,5 @@
+"""python -m cilium_py"""
+
+from cilium_py.cli.main import main
+
+main()

@@ -1,0 +1,137 @@
+"""One function that writes rows in any format, streaming where the format allows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, BinaryIO, TypeVar
+
+from cilium_py.render import tabular
+from cilium_py.render.output import Output
+from cilium_py.render.values import as_object, converters, plain
+from cilium_py.schema import Line, Table
+
+R = TypeVar("R", bound=tuple[Any, ...])
+CHUNK = 1024
+"""Rows encoded before a write."""
+
+
+def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R]) -> None:
+    """Write all rows as one document. An error while reading surfaces after the rows that were read before it."""
+    match output.format:
+        case "text":
+            _lines(stream, _text(rows, text))
+        case "table":
+            _table(stream, rows, row)
+        case "json":
+            _json(stream, rows)
+        case "jsonl":
+            _lines(stream, (json.dumps(as_object(r), ensure_ascii=False) for r in rows))
+        case "yaml":
+            _yaml(stream, rows)
+        case "csv":
+            _csv(stream, rows, row)
+        case "jsonpath":
+            from cilium_py.render.jsonpath import evaluate
+
+            _lines(stream, [evaluate(output.template, [as_object(r) for r in rows])])
+
+
+def write_value(stream: BinaryIO, output: Output, value: Any) -> None:
+    """Write one document that is not a list of rows (a NamedTuple, dict or list) in a machine format."""
+    document = plain(value)
+    match output.format:
+        case "yaml":
+            stream.write(_yaml_text(document).encode())
+        case "jsonl":
+            items = document if isinstance(document, list) else [document]
+            _lines(stream, (json.dumps(item, ensure_ascii=False) for item in items))
+        case "jsonpath":
+            from cilium_py.render.jsonpath import evaluate
+
+            _lines(stream, [evaluate(output.template, document)])
+        case _:
+            _lines(stream, [json.dumps(document, indent=2, ensure_ascii=False)])
+
+
+def _lines(stream: BinaryIO, lines: Iterable[str]) -> None:
+    iterator = iter(lines)
+    while chunk := list(islice(iterator, CHUNK)):
+        stream.write(("\n".join(chunk) + "\n").encode())
+
+
+def _text(rows: Iterable[R], text: Table[R] | Line[R]) -> Iterator[str]:
+    if isinstance(text, Line):
+        return (text.line(row) for row in rows)
+    cells = text.cells
+    return tabular.lines(text.titles, (cells(row) for row in rows))
+
+
+def _json(stream: BinaryIO, rows: Iterable[R]) -> None:
+    """An array with one object a line, so that a large one streams and can be searched by line."""
+    encoded = (json.dumps(as_object(row), ensure_ascii=False) for row in rows)
+    first = next(encoded, None)
+    if first is None:
+        stream.write(b"[]\n")
+        return
+    stream.write(b"[\n  " + first.encode())
+    try:
+        while chunk := list(islice(encoded, CHUNK)):
+            stream.write("".join(",\n  " + item for item in chunk).encode())
+    finally:
+        stream.write(b"\n]\n")
+
+
+def _yaml(stream: BinaryIO, rows: Iterable[R]) -> None:
+    iterator = iter(rows)
+    first = next(iterator, None)
+    if first is None:
+        stream.write(b"[]\n")
+        return
+    for row in chain([first], iterator):
+        stream.write(_yaml_text([as_object(row)]).encode())
+
+
+def _yaml_text(document: Any) -> str:
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
+    return text
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return " ".join(map(_cell, value))
+    return str(value)
+
+
+def _csv(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([name for name, _ in converters(row)])
+    iterator = iter(rows)
+    while True:
+        chunk = list(islice(iterator, CHUNK))
+        writer.writerows([_cell(value) for value in as_object(item).values()] for item in chunk)
+        stream.write(buffer.getvalue().encode())
+        if not chunk:
+            return
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _table(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
+    from tabulate import tabulate
+
+    titles = [name.upper().replace("_", " ") for name, _ in converters(row)]
+    cells = [[_cell(value) for value in as_object(item).values()] for item in rows]
+    _lines(stream, [tabulate(cells, headers=titles, tablefmt="plain", disable_numparse=True)])

@@ -1,0 +1,69 @@
+"""`bpf`: a group for every map family, made from its definition unless written by hand."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import Any
+
+import click
+
+from cilium_py import maps
+from cilium_py.cli.main import LazyGroup
+from cilium_py.schema import MapDef
+
+BY_HAND = {
+    "ct": ("cilium_py.cli.ct", "Connection tracking tables"),
+    "fs": ("cilium_py.cli.fs", "The BPF filesystem"),
+    "policy": ("cilium_py.cli.policy", "Policy maps of endpoints"),
+    "sha": ("cilium_py.cli.sha", "Datapath templates"),
+}
+"""Groups that join maps or read none; every other one comes from a file of `maps/`."""
+
+
+class FamilyGroup(LazyGroup):
+    """Finds a command's definition by file name: maps/ipcache.py is `ipcache`, maps/lb_maglev.py is `lb maglev`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(d.command[0] for d in definitions())} - HIDDEN)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return super().get_command(ctx, name) or family_command(name)
+
+
+HIDDEN: frozenset[str] = frozenset()
+
+
+def definitions() -> list[MapDef[Any]]:
+    """The definition of every map file that has one, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(maps.__path__))
+    modules = (import_module(f"{maps.__name__}.{name}") for name in names)
+    return [module.MAP for module in modules if hasattr(module, "MAP")]
+
+
+def family_command(name: str) -> click.Command | None:
+    from cilium_py.cli.family import group_of
+
+    wanted = name.replace("-", "_")
+    files = sorted(m.name for m in pkgutil.iter_modules(maps.__path__) if m.name.split("_")[0] == wanted)
+    found = [import_module(f"{maps.__name__}.{file}").MAP for file in files]
+    found = [definition for definition in found if definition.command[0] == name]
+    if not found:
+        aliased = [d for d in definitions() if name in d.aliases]
+        return family_command(aliased[0].command[0]) if aliased else None
+    own = [d for d in found if len(d.command) == 1]
+    group = group_of(own[0]) if own else click.Group(name, help=found[0].summary)
+    for definition in found:
+        if len(definition.command) > 1:
+            group.add_command(group_of(definition))
+    return group
+
+
+@click.group(cls=FamilyGroup, lazy=BY_HAND)
+def bpf() -> None:
+    """Read and edit BPF maps directly.
+
+    \b
+    cilium-py bpf ct list global | grep ICMP | head -n4
+    cilium-py bpf ipcache get 10.0.0.7
+    """

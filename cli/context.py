@@ -1,0 +1,92 @@
+"""What every command shares: where the node is, how to print, and the options that say so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from cilium_py.errors import WrongUsage
+from cilium_py.paths import NodePaths
+from cilium_py.render import FORMATS, Output, write
+from cilium_py.schema import Line, Table
+
+R = TypeVar("R", bound=tuple[Any, ...])
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The root options, as `ctx.obj`."""
+
+    paths: NodePaths = field(default_factory=NodePaths)
+    compat: bool = False
+    verbose: int = 0
+
+    def output(self, text: str | None) -> Output:
+        return Output.parse(text, self.compat)
+
+
+def settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Pass the Settings as the first argument of a command."""
+    return click.make_pass_decorator(Settings, ensure=True)(command)
+
+
+def node_paths(bpf_root: str | None, state_dir: str | None) -> NodePaths:
+    """The paths that --bpf-root and --state-dir name; both must be absolute."""
+    paths = NodePaths()
+    for option, name, value in (
+        ("--bpf-root", "bpf_root", bpf_root),
+        ("--state-dir", "state_dir", state_dir),
+    ):
+        if value is None:
+            continue
+        if not value.startswith("/") or "\0" in value:
+            raise WrongUsage(f"{option} {value!r}: not an absolute path")
+        paths = replace(paths, **{name: Path(value)})
+    return paths
+
+
+def complete_output(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return [f for f in (*FORMATS[:-1], "jsonpath=") if f.startswith(incomplete)]
+
+
+def output_option(command: F) -> F:
+    """-o/--output, passed as `output`."""
+    return click.option(
+        "-o",
+        "--output",
+        metavar="FORMAT",
+        shell_complete=complete_output,
+        help="text (default), table, json, jsonl, yaml, csv or jsonpath=TEMPLATE",
+    )(command)
+
+
+def yes_option(command: F) -> F:
+    """--yes and --dry-run of a command that destroys, passed as `yes` and `dry_run`."""
+    command = click.option("-y", "--yes", is_flag=True, help="do not ask")(command)
+    return click.option("--dry-run", is_flag=True, help="say what would be done, and do nothing")(command)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask at a terminal. Without one, nobody can be asked: what was ordered is done."""
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm(question, abort=True, err=True)
+
+
+def show(output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R]) -> None:
+    """Write rows to stdout and see that they arrived."""
+    stream = sys.stdout.buffer
+    try:
+        write(stream, output, rows, row, text)
+    finally:
+        stream.flush()
+
+
+def say(message: str) -> None:
+    """A remark for the person at the terminal, beside the output."""
+    click.echo(message, err=True)

@@ -1,0 +1,204 @@
+"""A map definition -> its click group: list, and get, update, delete, flush where the definition has words for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
+from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.schema import MapDef, Source, Struct, Word
+from cilium_py.table import Family, OpenTable, explained, open_source
+
+Definition = MapDef[Any]
+
+
+def group_of(definition: Definition) -> click.Group:
+    """The group of a definition, e.g. `ipcache` with its verbs."""
+    name = definition.command[-1]
+    group = click.Group(name, help=definition.summary)
+    path = " ".join(("cilium-py bpf", *definition.command))
+    group.add_command(list_command(definition, path))
+    if definition.make_key is not None:
+        group.add_command(_get(definition, path))
+        group.add_command(_delete(definition, path))
+    if definition.make_value is not None:
+        group.add_command(_update(definition, path))
+    if definition.can_flush:
+        group.add_command(_flush(definition, path))
+    return group
+
+
+def list_command(definition: Definition, path: str) -> click.Command:
+    @click.command("list", help=_help(f"List {definition.summary[0].lower()}{definition.summary[1:]}.", [
+        f"{path} list", f"{path} list -o json | jq length",
+    ], definition.note))  # fmt: skip
+    @output_option
+    @layout_option(definition)
+    @settings
+    def command(where: Settings, output: str | None, layout: str | None) -> None:
+        form = where.output(output)
+        family = Family(definition, where.paths.globals, layout)
+        show(form, family.rows(), definition.row, definition.text)
+
+    return command
+
+
+def layout_option(definition: Definition) -> Callable[[Any], Any]:
+    return click.option("--layout", metavar="RELEASE", help=f"force a layout: {', '.join(definition.releases())}")
+
+
+def _help(summary: str, examples: list[str], note: str = "") -> str:
+    paragraphs = [summary, note, "\b\n" + "\n".join(examples)]
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def _words(words: tuple[Word, ...]) -> Callable[[Any], Any]:
+    """Click parameters of a definition's words; they arrive parsed."""
+
+    def decorate(function: Any) -> Any:
+        for word in reversed(words):
+            parse = _callback(word)
+            if word.is_option:
+                is_flag = isinstance(word.default, bool)
+                function = click.option(
+                    word.name, word.variable, help=word.help, is_flag=is_flag, default=word.default,
+                    required=word.required and word.default is None, callback=None if is_flag else parse,
+                )(function)  # fmt: skip
+            else:
+                function = click.argument(word.variable, metavar=word.name.upper(), callback=parse)(function)
+        return function
+
+    return decorate
+
+
+def _callback(word: Word) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def parse(_ctx: click.Context, _param: click.Parameter, text: Any) -> Any:
+        return word.parse(text) if isinstance(text, str) else text
+
+    return parse
+
+
+def _split(definition: Definition, words: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """(pin, key fields, the remaining words)."""
+    assert definition.make_key is not None
+    names = {word.variable for word in definition.key}
+    pin, fields = definition.make_key(**{n: v for n, v in words.items() if n in names})
+    return pin, fields, {n: v for n, v in words.items() if n not in names}
+
+
+@contextmanager
+def _opened(definition: Definition, where: Settings, pin: str, *, write: bool = False) -> Iterator[OpenTable[Any]]:
+    source: Source[Any] = definition.source(pin)
+    with open_source(source, where.paths.globals, read_only=not write) as table:
+        try:
+            yield table
+        except OSError as error:
+            raise explained(error, table.path) from error
+
+
+def build(layout: type[Struct], fields: dict[str, Any]) -> Struct:
+    """A Struct of named fields. Raises WrongUsage if the live map's layout has no such field."""
+    try:
+        return layout(**fields)
+    except TypeError as error:
+        raise WrongUsage(f"this map's release cannot express that: {error}") from None
+
+
+def _get(definition: Definition, path: str) -> click.Command:
+    @click.command("get", help=_help("Show one entry.", [f"{path} get {_sample(definition)}"]))
+    @_words(definition.key)
+    @output_option
+    @settings
+    def command(where: Settings, output: str | None, **words: Any) -> None:
+        pin, fields, _ = _split(definition, words)
+        with _opened(definition, where, pin) as table:
+            row = table.get(build(table.layout.key, fields))
+        if row is None:
+            raise CiliumPyError(f"{table.path}: no entry for {_said(words)}")
+        show(where.output(output), [row], definition.row, definition.text)
+
+    return command
+
+
+def _delete(definition: Definition, path: str) -> click.Command:
+    @click.command("delete", help=_help("Delete one entry.", [f"{path} delete {_sample(definition)} --yes"]))
+    @_words(definition.key)
+    @yes_option
+    @settings
+    def command(where: Settings, yes: bool, dry_run: bool, **words: Any) -> None:
+        pin, fields, _ = _split(definition, words)
+        with _opened(definition, where, pin, write=not dry_run) as table:
+            key = build(table.layout.key, fields)
+            row = table.get(key)
+            if row is None:
+                raise CiliumPyError(f"{table.path}: no entry for {_said(words)}")
+            if dry_run:
+                say(f"would delete {_said(words)} from {table.path}")
+                return
+            confirm(f"Delete {_said(words)} from {table.path}?", yes)
+            table.map.delete(key.pack())
+
+    return command
+
+
+def _update(definition: Definition, path: str) -> click.Command:
+    sample = f"{path} update {_sample(definition)}"
+    options = [w.name for w in definition.value if w.is_option and w.required][:1]
+    arguments = [w.name.upper() for w in definition.value if not w.is_option]
+    words_of_value = " ".join((*arguments, *(f"{o} VALUE" for o in options)))
+
+    @click.command("update", help=_help("Create or replace one entry.", [f"{sample} {words_of_value}"]))
+    @_words(definition.key + definition.value)
+    @settings
+    def command(where: Settings, **words: Any) -> None:
+        assert definition.make_value is not None
+        pin, fields, rest = _split(definition, words)
+        with _opened(definition, where, pin, write=True) as table:
+            key = build(table.layout.key, fields)
+            table.map.update(key.pack(), build(table.layout.value, definition.make_value(**rest)).pack())
+
+    return command
+
+
+def _flush(definition: Definition, path: str) -> click.Command:
+    @click.command("flush", help=_help("Delete every entry.", [f"{path} flush --dry-run", f"{path} flush --yes"]))
+    @yes_option
+    @settings
+    def command(where: Settings, yes: bool, dry_run: bool) -> None:
+        flush(Family(definition, where.paths.globals), yes=yes, dry_run=dry_run)
+
+    return command
+
+
+def flush(
+    family: Family[Any], *, yes: bool, dry_run: bool, scope: int | str | None = None,
+    sources: tuple[Source[Any], ...] | None = None,
+) -> None:  # fmt: skip
+    """Delete every entry of a family's maps and print how many each had."""
+    if not dry_run:
+        confirm(
+            f"Delete every entry of {', '.join(s.pin_of(scope) for s in sources or family.definition.sources)}?",
+            yes,
+        )
+    for table in family.tables(scope, sources, read_only=dry_run):
+        try:
+            count = sum(batch.count for batch in table.map.batches()) if dry_run else table.flush()
+        except OSError as error:
+            raise explained(error, table.path) from error
+        click.echo(f"{'Would flush' if dry_run else 'Flushed'} {count} entries from {table.path}")
+
+
+def _sample(definition: Definition) -> str:
+    return " ".join(
+        word.name.upper() if not word.is_option else f"{word.name} VALUE" for word in definition.key if word.required
+    )
+
+
+def _said(words: dict[str, Any]) -> str:
+    from cilium_py.schema.text import ip
+
+    return " ".join(ip(v) if isinstance(v, bytes) and len(v) in (4, 16) else str(v) for v in words.values())

@@ -1,0 +1,175 @@
+"""The command tree, its root options, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from cilium_py import __version__
+from cilium_py.cli.context import Settings, node_paths
+from cilium_py.errors import CiliumPyError
+
+CLOSED_PIPE = 141
+
+COMMANDS = {
+    "bpf": ("cilium_py.cli.bpf", "Read and edit BPF maps directly"),
+    "completion": ("cilium_py.cli.completion", "Print a shell completion script"),
+    "ct": ("cilium_py.cli.ct", "Connection tracking tables (bpf ct)"),
+    "endpoint": ("cilium_py.cli.endpoint", "Manage endpoints"),
+    "lab": ("cilium_py.cli.lab", "Nodes and pods as network namespaces, to try things"),
+    "policy": ("cilium_py.cli.policy", "Endpoint policy maps (bpf policy)"),
+    "status": ("cilium_py.cli.status", "Show the state of the node"),
+    "version": ("cilium_py.cli.version", "Print versions"),
+}
+"""Name -> (module that has a command of that name, summary): --help imports none of them."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self.lazy})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in self.lazy:
+            module = importlib.import_module(self.lazy[name][0])
+            command = getattr(module, name.replace("-", "_"))
+            assert isinstance(command, click.Command)
+            return command
+        return super().get_command(ctx, name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            close = get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f"did you mean {close[0]}?" if close else f"{ctx.command_path} --help lists them"
+            raise click.UsageError(f"{ctx.command_path} {args[0]}: no such command; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, self.summary(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        if name in self.lazy:
+            return self.lazy[name][1]
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(80) if command else ""
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option("--bpf-root", envvar="CILIUM_PY_BPF_ROOT", metavar="DIR", help="bpffs of the node [/sys/fs/bpf]")
+@click.option(
+    "--state-dir", envvar="CILIUM_PY_STATE_DIR", metavar="DIR",
+    help="state directory of the node [/var/run/cilium/state]",
+)  # fmt: skip
+@click.option("--node", envvar="CILIUM_PY_NODE", metavar="NAME", help="a node of the running lab")
+@click.option("--compat", is_flag=True, envvar="CILIUM_PY_COMPAT", help="print exactly what cilium-dbg 1.18 prints")
+@click.option("-v", "--verbose", count=True, help="log to stderr; twice for libbpf's own messages")
+@click.version_option(__version__, "--version", message="cilium-py %(version)s")
+@click.pass_context
+def cilium_py(
+    ctx: click.Context,
+    bpf_root: str | None,
+    state_dir: str | None,
+    node: str | None,
+    compat: bool,
+    verbose: int,
+) -> None:
+    """A Cilium node in Python: inspect and edit the BPF maps of any Cilium node, and run the datapath.
+
+    \b
+    cilium-py bpf ct list global            connections of this node
+    cilium-py bpf ipcache list -o json      machine-readable, for jq
+    cilium-py lab up                        a node with two pods, to try things
+    """
+    logging.basicConfig(
+        level=[logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)],
+        format="%(levelname)s: %(message)s",
+        stream=sys.stderr,
+    )
+    if node is not None:
+        from cilium_py.cli.where import lab_paths
+
+        paths = lab_paths(node)
+    else:
+        paths = node_paths(bpf_root, state_dir)
+        if bpf_root is None and state_dir is None:
+            from cilium_py.cli.where import default_paths
+
+            paths = default_paths(paths)
+    ctx.obj = Settings(paths, compat, verbose)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 failed, 2 wrong usage, 3 partial, 141 on a closed pipe."""
+    sys.exit(run(lambda: cilium_py.main(arguments, prog_name="cilium-py", standalone_mode=False)))
+
+
+def run(command: Callable[[], Any]) -> int:
+    """The exit code of a command; what went wrong is said on stderr in one line, with a hint."""
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        return _fail("aborted", None, 1)
+    except click.ClickException as error:
+        hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else None
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            click.echo(error.ctx.get_help() if error.ctx else "")
+            return 0
+        return _fail(error.format_message(), hint, 2)
+    except CiliumPyError as error:
+        return _fail(error.message, error.hint, error.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _silence_stdout()
+        return CLOSED_PIPE
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            _silence_stdout()
+            return CLOSED_PIPE
+        where = f" ({error.filename})" if error.filename else ""
+        denied = error.errno in (errno.EPERM, errno.EACCES)
+        if error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO):
+            _silence_stdout()
+        return _fail(f"{error.strerror or error}{where}", "run as root" if denied else None, 1)
+
+
+def _fail(message: str, hint: str | None, code: int) -> int:
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        if hint:
+            print(f"hint: {hint}", file=sys.stderr)
+    return code
+
+
+def _silence_stdout() -> None:
+    """Nobody reads stdout any more: keep the interpreter from complaining about it at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
