@@ -39,6 +39,7 @@ DECLARE_CONFIG(bool, enable_arp_responder, true, "Answer ARP requests of the end
 
 DECLARE_CONFIG(__u16, host_ep_id, 0, "Number of the host's endpoint");
 DECLARE_CONFIG(__u32, cilium_host_ifindex, 0, "Index of cilium_host");
+DECLARE_CONFIG(union macaddr, cilium_host_mac, {}, "MAC of cilium_host");
 DECLARE_CONFIG(__u32, cilium_net_ifindex, 0, "Index of cilium_net");
 DECLARE_CONFIG(__u32, direct_routing_dev_ifindex, 0,
 	       "Index of the device that leads to the other nodes");
@@ -67,8 +68,6 @@ DECLARE_CONFIG(bool, allow_icmp_frag_needed, true,
 DECLARE_CONFIG(bool, enable_host_routing, false,
 	       "Route by the program instead of the host's stack");
 DECLARE_CONFIG(bool, enable_identity_mark, true, "Carry identities in the packet mark");
-DECLARE_CONFIG(bool, enable_tproxy, false,
-	       "Hand packets to the proxy's socket instead of marking them");
 DECLARE_CONFIG(bool, enable_per_packet_lb, true, "Translate service addresses packet by packet");
 DECLARE_CONFIG(bool, enable_service_protocol_differentiation, true,
 	       "Services of one address differ by protocol");

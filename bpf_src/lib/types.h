@@ -12,7 +12,6 @@
 #define __section_tc	SEC("tc")
 #define __maybe_unused	__attribute__((unused))
 #define __packed	__attribute__((packed))
-#define __align_stack_8 __attribute__((aligned(8)))
 
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
@@ -39,6 +38,12 @@ union v6addr {
 union macaddr {
 	__u8 addr[6];
 	__u64 pad;
+};
+
+/* The family byte of a key that holds an address. */
+enum {
+	ENDPOINT_KEY_IPV4 = 1,
+	ENDPOINT_KEY_IPV6 = 2,
 };
 
 _Static_assert(sizeof(union v4addr) == 4, "v4addr");
