@@ -142,9 +142,7 @@ def update(map: BpfMap, keys: Octets, values: Octets, flags: int) -> int:
         for key, value in whole.pairs():
             map.update(key, value, flags)
     elif code:
-        raise failure(
-            code, f"bpf_map_update_batch of map {map.info.name} after {count.value} of {total} entries"
-        )
+        raise failure(code, f"bpf_map_update_batch of map {map.info.name} after {count.value} of {total} entries")
     return total
 
 
@@ -162,9 +160,7 @@ def delete(map: BpfMap, keys: Octets) -> int:
             rest = range(done * map.key_size, len(octets), map.key_size)
             return deleted + sum(map.delete(octets[at : at + map.key_size]) for at in rest)
         if code not in (0, errno.ENOENT):
-            raise failure(
-                code, f"bpf_map_delete_batch of map {map.info.name} after {deleted} of {total} keys"
-            )
+            raise failure(code, f"bpf_map_delete_batch of map {map.info.name} after {deleted} of {total} keys")
         deleted += count.value
         # The kernel stops at a key that is not there.
         done += count.value + (code == errno.ENOENT)
@@ -174,7 +170,5 @@ def delete(map: BpfMap, keys: Octets) -> int:
 def _count(map: BpfMap, keys: Octets) -> int:
     count, rest = divmod(len(keys), map.key_size)
     if rest:
-        raise ValueError(
-            f"{map.info.name}: {len(keys)} bytes are no whole number of {map.key_size}-byte keys"
-        )
+        raise ValueError(f"{map.info.name}: {len(keys)} bytes are no whole number of {map.key_size}-byte keys")
     return count

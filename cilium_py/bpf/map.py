@@ -49,6 +49,22 @@ class MapInfo(NamedTuple):
             return f"type {self.type}"
 
 
+def map_info(fd: int) -> MapInfo:
+    info = info_of(fd, bpf_map_info)
+    return MapInfo(
+        type=info.type,
+        id=info.id,
+        key_size=info.key_size,
+        value_size=info.value_size,
+        max_entries=info.max_entries,
+        flags=info.map_flags,
+        name=info.name.decode(errors="replace"),
+        btf_id=info.btf_id,
+        btf_key_type_id=info.btf_key_type_id,
+        btf_value_type_id=info.btf_value_type_id,
+    )
+
+
 class BpfMap(Handle):
     """An open map.
 
@@ -58,22 +74,13 @@ class BpfMap(Handle):
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd)
-        info = info_of(fd, bpf_map_info)
-        self.info = MapInfo(
-            type=info.type,
-            id=info.id,
-            key_size=info.key_size,
-            value_size=info.value_size,
-            max_entries=info.max_entries,
-            flags=info.map_flags,
-            name=info.name.decode(errors="replace"),
-            btf_id=info.btf_id,
-            btf_key_type_id=info.btf_key_type_id,
-            btf_value_type_id=info.btf_value_type_id,
-        )
-        self.key_size = self.info.key_size
-        self.per_cpu = self.info.type in PER_CPU_TYPES
-        self.slot_room = (self.info.value_size + 7) & ~7 if self.per_cpu else self.info.value_size
+        self._take_shape(map_info(fd))
+
+    def _take_shape(self, info: MapInfo) -> None:
+        self.info = info
+        self.key_size = info.key_size
+        self.per_cpu = info.type in PER_CPU_TYPES
+        self.slot_room = (info.value_size + 7) & ~7 if self.per_cpu else info.value_size
         self.value_room = self.slot_room * (possible_cpus() if self.per_cpu else 1)
         self._value_buffer = ctypes.c_char * self.value_room
 
@@ -128,9 +135,7 @@ class BpfMap(Handle):
 
     def update(self, key: Octets, value: Octets, flags: int = BPF_ANY) -> None:
         if len(value) != self.value_room:
-            raise ValueError(
-                f"{self.info.name}: value of {len(value)} bytes, the map takes {self.value_room}"
-            )
+            raise ValueError(f"{self.info.name}: value of {len(value)} bytes, the map takes {self.value_room}")
         library().bpf_map_update_elem(self.fd, self._key(key), bytes(value), flags)
 
     def update_percpu(self, key: Octets, values: Sequence[bytes]) -> None:

@@ -27,9 +27,7 @@ class Library:
         try:
             function = getattr(self._shared, name)
         except AttributeError as error:
-            raise LibraryMissing(
-                f"{NAME} has no function {name}", hint="libbpf 1.1 or newer is needed"
-            ) from error
+            raise LibraryMissing(f"{NAME} has no function {name}", hint="libbpf 1.1 or newer is needed") from error
         function.restype, function.argtypes = signature.result, signature.arguments
         if signature.check is not None:
             function.errcheck = signature.check

@@ -51,9 +51,7 @@ SIGNATURES = {
     "libbpf_num_possible_cpus": Signature(c_int, (), negative_is_errno),
     # pins and ids
     "bpf_obj_pin": Signature(c_int, (c_int, c_path), negative_is_errno_of(1)),
-    "bpf_obj_get_opts": Signature(
-        c_int, (c_path, POINTER(structs.bpf_obj_get_opts)), negative_is_errno_of(0)
-    ),
+    "bpf_obj_get_opts": Signature(c_int, (c_path, POINTER(structs.bpf_obj_get_opts)), negative_is_errno_of(0)),
     "bpf_obj_get_info_by_fd": Signature(c_int, (c_int, c_void_p, c_count), negative_is_errno),
     "bpf_map_get_fd_by_id_opts": Signature(
         c_int, (c_uint32, POINTER(structs.bpf_get_fd_by_id_opts)), negative_is_errno
@@ -76,20 +74,18 @@ SIGNATURES = {
     "bpf_map_get_next_key": Signature(c_int, (c_int, c_void_p, c_void_p), negative_is_errno),
     "bpf_map_freeze": Signature(c_int, (c_int,), negative_is_errno),
     # batches: the caller reads count beside the error, so these return it unchecked
-    "bpf_map_lookup_batch": Signature(
-        c_int, (c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_count, c_batch_opts)
-    ),
+    "bpf_map_lookup_batch": Signature(c_int, (c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_count, c_batch_opts)),
     "bpf_map_lookup_and_delete_batch": Signature(
         c_int, (c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_count, c_batch_opts)
     ),
     "bpf_map_update_batch": Signature(c_int, (c_int, c_void_p, c_void_p, c_count, c_batch_opts)),
     "bpf_map_delete_batch": Signature(c_int, (c_int, c_void_p, c_count, c_batch_opts)),
     # objects
-    "bpf_object__open_file": Signature(
-        c_void_p, (c_path, POINTER(structs.bpf_object_open_opts)), null_is_errno_of(0)
-    ),
+    "bpf_object__open_file": Signature(c_void_p, (c_path, POINTER(structs.bpf_object_open_opts)), null_is_errno_of(0)),
     "bpf_object__load": Signature(c_int, (c_void_p,), negative_is_errno),
     "bpf_object__close": Signature(None, (c_void_p,)),
+    "bpf_object__btf": Signature(c_void_p, (c_void_p,)),
+    "btf__raw_data": Signature(c_void_p, (c_void_p, c_count), null_is_errno),
     "bpf_object__next_map": Signature(c_void_p, (c_void_p, c_void_p)),
     "bpf_object__next_program": Signature(c_void_p, (c_void_p, c_void_p)),
     "bpf_map__name": Signature(c_char_p, (c_void_p,)),
@@ -120,28 +116,20 @@ SIGNATURES = {
     "bpf_program__insn_cnt": Signature(c_size_t, (c_void_p,)),
     "bpf_program__autoload": Signature(c_bool, (c_void_p,)),
     "bpf_program__set_autoload": Signature(c_int, (c_void_p, c_bool), negative_is_errno),
-    "bpf_program__set_log_level": Signature(c_int, (c_void_p, c_uint32), negative_is_errno),
-    "bpf_program__set_log_buf": Signature(c_int, (c_void_p, c_void_p, c_size_t), negative_is_errno),
-    "bpf_prog_test_run_opts": Signature(
-        c_int, (c_int, POINTER(structs.bpf_test_run_opts)), negative_is_errno
-    ),
+    "bpf_prog_test_run_opts": Signature(c_int, (c_int, POINTER(structs.bpf_test_run_opts)), negative_is_errno),
     "bpf_enable_stats": Signature(c_int, (c_int,), negative_is_errno),
     # links
     "bpf_link_create": Signature(
         c_int, (c_int, c_int, c_int, POINTER(structs.bpf_link_create_opts)), negative_is_errno
     ),
-    "bpf_link_update": Signature(
-        c_int, (c_int, c_int, POINTER(structs.bpf_link_update_opts)), negative_is_errno
-    ),
+    "bpf_link_update": Signature(c_int, (c_int, c_int, POINTER(structs.bpf_link_update_opts)), negative_is_errno),
     "bpf_link_detach": Signature(c_int, (c_int,), negative_is_errno),
     "bpf_iter_create": Signature(c_int, (c_int,), negative_is_errno),
     # attachments without a link
     "bpf_prog_attach": Signature(c_int, (c_int, c_int, c_int, c_uint32), negative_is_errno),
     "bpf_prog_detach2": Signature(c_int, (c_int, c_int, c_int), negative_is_errno),
     # buffers
-    "ring_buffer__new": Signature(
-        c_void_p, (c_int, ring_buffer_sample_fn, c_void_p, c_void_p), null_is_errno
-    ),
+    "ring_buffer__new": Signature(c_void_p, (c_int, ring_buffer_sample_fn, c_void_p, c_void_p), null_is_errno),
     "ring_buffer__poll": Signature(c_int, (c_void_p, c_int), negative_is_errno),
     "ring_buffer__consume": Signature(c_int, (c_void_p,), negative_is_errno),
     "ring_buffer__epoll_fd": Signature(c_int, (c_void_p,), negative_is_errno),

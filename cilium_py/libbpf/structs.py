@@ -74,11 +74,11 @@ class bpf_link_update_opts(Options):
 class bpf_test_run_opts(Options):
     _fields_ = (
         ("sz", c_size_t),
-        ("data_in", c_void_p),
+        ("data_in", c_char_p),
         ("data_out", c_void_p),
         ("data_size_in", c_uint32),
         ("data_size_out", c_uint32),
-        ("ctx_in", c_void_p),
+        ("ctx_in", c_char_p),
         ("ctx_out", c_void_p),
         ("ctx_size_in", c_uint32),
         ("ctx_size_out", c_uint32),
