@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -55,6 +53,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
             close = get_close_matches(args[0], self.list_commands(ctx), 1)
             hint = f"did you mean {close[0]}?" if close else f"{ctx.command_path} --help lists them"
             raise click.UsageError(f"{ctx.command_path} {args[0]}: no such command; {hint}", ctx)
@@ -102,11 +102,11 @@ def cilium_py(
     cilium-py bpf ipcache list -o json      machine-readable, for jq
     cilium-py lab up                        a node with two pods, to try things
     """
-    logging.basicConfig(
-        level=[logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)],
-        format="%(levelname)s: %(message)s",
-        stream=sys.stderr,
-    )
+    if verbose:
+        import logging
+
+        level = logging.INFO if verbose == 1 else logging.DEBUG
+        logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
     if node is not None:
         from cilium_py.cli.where import lab_paths
 
