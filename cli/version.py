@@ -29,9 +29,11 @@ def version(where: Settings, output: str | None) -> None:
     \b
     cilium-py version -o json | jq .schema
     """
-    from cilium_py.libbpf import library_version
+    from cilium_py.libbpf import library
 
-    versions = Versions(__version__, SCHEMA, library_version())
+    libbpf = library()
+    release = f"{libbpf.libbpf_major_version()}.{libbpf.libbpf_minor_version()}"
+    versions = Versions(__version__, SCHEMA, release)
     form = where.output(output)
     if form.is_text:
         click.echo(f"cilium-py {versions.version}, schema {versions.schema}, libbpf {versions.libbpf}")

@@ -24,7 +24,8 @@ HELPERS = {"__main__", "measure"}
 
 def machine() -> str:
     cpus = os.cpu_count()
-    return f"Linux {platform.release().split('-')[0]}, {platform.machine()}, {cpus} CPUs, Python {platform.python_version()}"
+    kernel, python = platform.release().split("-")[0], platform.python_version()
+    return f"Linux {kernel}, {platform.machine()}, {cpus} CPUs, Python {python}"
 
 
 def section(name: str, title: str, body: str) -> str:
