@@ -9,9 +9,10 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from cilium_py.bpf import walk
+from cilium_py.bpf import trie, walk
 from cilium_py.libbpf import ENOTSUPP, library
 from cilium_py.libbpf.checkers import failure
+from cilium_py.libbpf.constants import MapType
 from cilium_py.libbpf.structs import bpf_map_batch_opts
 
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ class Batch:
         values = struct.iter_unpack(f"{len(self.values) // self.count}s", self.values)
         for (key,), (value,) in zip(keys, values, strict=True):
             yield key, value
+
+    def chosen(self, indexes: list[int]) -> Batch:
+        """A copy of some of the entries."""
+        pairs = list(self.pairs())
+        keys = b"".join(pairs[index][0] for index in indexes)
+        values = b"".join(pairs[index][1] for index in indexes)
+        return Batch(memoryview(keys), memoryview(values), len(indexes))
 
 
 class _Buffers:
@@ -87,10 +95,15 @@ class _Buffers:
 
 
 def lookup(map: BpfMap, room: int) -> Iterator[Batch]:
-    return _read(map, room, "bpf_map_lookup_batch", walk.entries)
+    """Read a map. See BpfMap.batches."""
+    batches = _read(map, room, "bpf_map_lookup_batch", walk.entries)
+    return _without_repetitions(map, batches) if map.info.type == MapType.LPM_TRIE else batches
 
 
 def take(map: BpfMap, room: int) -> Iterator[Batch]:
+    """Read and delete. See BpfMap.take_batches."""
+    if map.info.type == MapType.LPM_TRIE:  # has every other batch command
+        return _take_from_front(map, room)
     return _read(map, room, "bpf_map_lookup_and_delete_batch", walk.take)
 
 
@@ -117,6 +130,7 @@ def _read(
             while (some := buffers.fill(entries)).count:
                 yield some
             return
+        # EINTR: up to Linux 6.13 a key that vanished three times in a row ended a batch early.
         if code not in (0, errno.ENOENT, errno.EINTR):
             raise failure(code, f"{command} of map {map.info.name}")
         if count.value:
@@ -125,6 +139,31 @@ def _read(
             return
         if code == 0 or count.value:
             start = cursor
+
+
+def _without_repetitions(map: BpfMap, batches: Iterator[Batch]) -> Iterator[Batch]:
+    progress = trie.Progress(map.key_size)
+    left = walk.PATIENCE * map.info.max_entries + ROOM
+    for some in batches:
+        left -= some.count
+        if left < 0:
+            raise walk.changed(map)
+        fresh = progress.advance(some.keys)
+        if fresh is None:
+            yield some
+        elif fresh:
+            yield some.chosen(fresh)
+
+
+def _take_from_front(map: BpfMap, room: int) -> Iterator[Batch]:
+    """Read a batch, delete it, begin again, until nothing is left."""
+    left = walk.PATIENCE * map.info.max_entries + ROOM
+    while (some := next(_read(map, room, "bpf_map_lookup_batch", walk.entries), None)) is not None:
+        left -= some.count
+        if left < 0:
+            raise walk.changed(map)
+        delete(map, some.keys)
+        yield some
 
 
 def update(map: BpfMap, keys: Octets, values: Octets, flags: int) -> int:

@@ -49,7 +49,7 @@ def entries(map: BpfMap) -> Iterator[tuple[bytes, bytes]]:
         elif map.info.type not in INDEXED_TYPES:
             vanished += 1
     if vanished:
-        raise _changed(map)
+        raise changed(map)
 
 
 def take(map: BpfMap) -> Iterator[tuple[bytes, bytes]]:
@@ -61,7 +61,7 @@ def take(map: BpfMap) -> Iterator[tuple[bytes, bytes]]:
         value = map.lookup(key)
         if map.delete(key) and value is not None:
             yield key, value
-    raise _changed(map)
+    raise changed(map)
 
 
 def _steps(map: BpfMap) -> Iterator[bytes]:
@@ -84,7 +84,7 @@ def _distinct(map: BpfMap) -> Iterator[bytes]:
     restarted = False
     for step, key in enumerate(_steps(map)):
         if step == limit:
-            raise _changed(map)
+            raise changed(map)
         if key in seen:
             restarted = True
             continue
@@ -93,11 +93,12 @@ def _distinct(map: BpfMap) -> Iterator[bytes]:
     # The last pass went from front to end, but an update moves an entry to the front of its bucket, so it may
     # have passed behind the walk.
     if restarted:
-        raise _changed(map)
+        raise changed(map)
 
 
-def _changed(map: BpfMap) -> Partial:
+def changed(map: BpfMap) -> Partial:
+    """What a walk says that cannot promise completeness."""
     return Partial(
-        f"map {map.info.name} changed while it was read key by key: entries may be missing",
+        f"map {map.info.name} changed too much while it was read: entries may be missing",
         hint="run it again when the map is quieter",
     )
