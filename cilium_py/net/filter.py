@@ -49,9 +49,7 @@ def detach(netlink: IPRoute, index: int, direction: Direction) -> bool:
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
-        netlink.tc(
-            "del-filter", "bpf", index, HANDLE, parent=PARENT[direction], prio=PRIORITY, protocol=ETH_P_ALL
-        )
+        netlink.tc("del-filter", "bpf", index, HANDLE, parent=PARENT[direction], prio=PRIORITY, protocol=ETH_P_ALL)
     except NetlinkError as error:
         if error.code not in (errno.ENOENT, errno.EINVAL, errno.ENODEV):
             raise OSError(error.code, f"filter at interface {index}") from error

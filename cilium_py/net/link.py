@@ -33,9 +33,7 @@ class Interface:
 def checked_name(name: str) -> str:
     """An interface name that the kernel would take."""
     if not _NAME.fullmatch(name):
-        raise WrongUsage(
-            f"{name!r}: not a name for a network interface", hint="at most 15 characters, no space or /"
-        )
+        raise WrongUsage(f"{name!r}: not a name for a network interface", hint="at most 15 characters, no space or /")
     return name
 
 

@@ -120,15 +120,13 @@ class NetNamespace:
             value = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
         return int.from_bytes(value, "little")
 
-    def become(
-        self, argv: Sequence[str], hosts: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> None:
+    def become(self, argv: Sequence[str], etc: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Replace this process by a command that runs inside. Returns only by an error."""
-        self._settle(hosts)
+        self._settle(etc)
         os.execvpe(argv[0], list(argv), {**os.environ, **(env or {})})
 
     def spawn(
-        self, argv: Sequence[str], hosts: Path | None = None, env: Mapping[str, str] | None = None
+        self, argv: Sequence[str], etc: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         """Start a command inside, its output in text pipes. The caller waits for it."""
         return subprocess.Popen(
@@ -138,18 +136,18 @@ class NetNamespace:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(env or {})},
-            preexec_fn=lambda: self._settle(hosts),
+            preexec_fn=lambda: self._settle(etc),
         )
 
     def run(
         self,
         argv: Sequence[str],
-        hosts: Path | None = None,
+        etc: Path | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside to its end."""
-        process = self.spawn(argv, hosts, env)
+        process = self.spawn(argv, etc, env)
         try:
             stdout, stderr = process.communicate(timeout=timeout)
         except BaseException:
@@ -158,13 +156,16 @@ class NetNamespace:
             raise
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
-    def _settle(self, hosts: Path | None) -> None:
-        """Enter; with a hosts file, put it in the place of /etc/hosts, seen by this process alone."""
+    def _settle(self, etc: Path | None) -> None:
+        """Enter; the files of the directory `etc` take the place of those in /etc, seen by this process alone."""
         self.enter()
-        if hosts is not None:
+        if etc is not None:
             libc.unshare(libc.CLONE_NEWNS)
             libc.mount("none", Path("/"), flags=libc.MS_REC | libc.MS_SLAVE)
-            libc.mount(str(hosts), Path("/etc/hosts"), flags=libc.MS_BIND)
+            for file in etc.iterdir():
+                place = Path("/etc") / file.name
+                if place.exists():
+                    libc.mount(str(file), place, flags=libc.MS_BIND)
 
 
 @contextlib.contextmanager

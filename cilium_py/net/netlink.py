@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .namespace import NetNamespace, inside
 
 if TYPE_CHECKING:
-    from pyroute2 import IPRoute
+    from pyroute2 import IPRoute as IPRoute  # the name of its type, for the layers above
 
 
 @contextlib.contextmanager

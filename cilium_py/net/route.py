@@ -41,14 +41,18 @@ def put(
         netlink.route("replace", **route)
 
 
+def put_unreachable(netlink: IPRoute, destination: Network) -> None:
+    """Answer that the destination cannot be reached, where no longer route knows better."""
+    with naming(f"route to {destination}"):
+        netlink.route("replace", family=_family(destination), dst=str(destination), type="unreachable")
+
+
 def drop(netlink: IPRoute, destination: Network, index: int) -> bool:
     """Take a route of this interface away; False if there was none."""
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
-        netlink.route(
-            "del", family=_family(destination), dst=str(destination), oif=index, scope=RT_SCOPE_NOWHERE
-        )
+        netlink.route("del", family=_family(destination), dst=str(destination), oif=index, scope=RT_SCOPE_NOWHERE)
     except NetlinkError as error:
         if error.code not in (errno.ESRCH, errno.ENODEV):
             raise OSError(error.code, f"route to {destination}") from error

@@ -1,0 +1,37 @@
+"""Take an endpoint away with all that belongs to it, whatever part of that there is."""
+
+from __future__ import annotations
+
+from cilium_py.loader import endpoint as programs
+from cilium_py.loader import state
+from cilium_py.node import entries
+from cilium_py.node.config import NodeConfig
+from cilium_py.paths import NodePaths
+
+from . import interface, store
+from .model import Endpoint
+from .regenerate import hooks
+
+
+def delete(paths: NodePaths, endpoint_id: int) -> Endpoint:
+    """Delete the endpoint; return what it was. Its interface goes too if `add` made it."""
+    store.load(paths, endpoint_id)
+    with state.locked(store.lock_of(paths, endpoint_id)):
+        endpoint = store.load(paths, endpoint_id)
+        delete_locked(paths, NodeConfig.load(paths), endpoint)
+    return endpoint
+
+
+def delete_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> None:
+    """Delete an endpoint whose lock the caller holds.
+
+    The interface goes first, so that no packet of the endpoint passes without its programs, and the state
+    directory last, so that a delete that was cut short can be asked for again.
+    """
+    interface.withdraw(node, endpoint)
+    entries.drop_local(paths, endpoint.addresses)
+    programs.remove(paths, endpoint.id, *hooks(paths, node, endpoint))
+    node.identity_store(paths).release(endpoint.identity, f"{node.name}/{endpoint.id}")
+    for directory in (paths.endpoint_next, paths.endpoint_failed, paths.endpoint):
+        state.remove_directory(directory(endpoint.id))
+    store.lock_of(paths, endpoint.id).unlink(missing_ok=True)

@@ -1,0 +1,190 @@
+"""An endpoint, and its document `ep_config.json`, whose field names are Cilium's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from cilium_py.errors import WrongUsage
+from cilium_py.net.namespace import NetNamespace
+from cilium_py.node.entries import LocalEntry
+
+OPTIONS = {
+    "ConntrackAccounting": "enable_conntrack_accounting",
+    "Debug": "debug",
+    "DropNotification": "enable_drop_notify",
+    "EgressEnforcement": "enforce_egress",
+    "IngressEnforcement": "enforce_ingress",
+    "MonitorAggregationLevel": "monitor_aggregation",
+    "PolicyAccounting": "enable_policy_accounting",
+    "PolicyAuditMode": "policy_audit_mode",
+    "PolicyVerdictNotification": "enable_policy_verdict_notify",
+    "SourceIPVerification": "enable_source_ip_verification",
+    "TraceNotification": "enable_trace_notify",
+}
+"""What can be set of an endpoint -> the name of the programs' option."""
+DEFAULTS = {
+    "ConntrackAccounting": 1,
+    "Debug": 0,
+    "DropNotification": 1,
+    "EgressEnforcement": 0,
+    "IngressEnforcement": 0,
+    "MonitorAggregationLevel": 0,
+    "PolicyAccounting": 1,
+    "PolicyAuditMode": 0,
+    "PolicyVerdictNotification": 1,
+    "SourceIPVerification": 1,
+    "TraceNotification": 1,
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A workload with an interface of its own. MACs are six bytes; an index or cookie of 0 is not known yet."""
+
+    id: int
+    name: str
+    interface: str
+    """The host side of the pair, where the programs sit."""
+    interface_index: int = 0
+    interface_mac: bytes = bytes(6)
+    pod_interface: str = "eth0"
+    pod_mac: bytes = bytes(6)
+    netns: str | None = None
+    """The network namespace of the workload, or None if someone else sees to it."""
+    netns_cookie: int = 0
+    container_id: str = ""
+    ipv4: IPv4Address | None = None
+    ipv6: IPv6Address | None = None
+    identity: int = 0
+    labels: tuple[str, ...] = ()
+    options: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULTS))
+    owns_interface: bool = False
+    """Whether `add` made the interface pair, so that `delete` removes it."""
+
+    @property
+    def namespace(self) -> NetNamespace | None:
+        return NetNamespace.parse(self.netns) if self.netns is not None else None
+
+    @property
+    def addresses(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        return tuple(address for address in (self.ipv4, self.ipv6) if address is not None)
+
+    @property
+    def enforces_ingress(self) -> bool:
+        return bool(self.options["IngressEnforcement"])
+
+    @property
+    def enforces_egress(self) -> bool:
+        return bool(self.options["EgressEnforcement"])
+
+    def with_options(self, changes: Mapping[str, int]) -> Endpoint:
+        return replace(self, options={**self.options, **changes})
+
+    def entry(self) -> LocalEntry:
+        """What the endpoint map says of its addresses."""
+        return LocalEntry(self.interface_index, self.id, self.pod_mac, self.interface_mac, self.identity)
+
+    def switches(self) -> dict[str, int | bytes]:
+        """The programs' options that many endpoints may share, by name."""
+        return {OPTIONS[word]: value for word, value in self.options.items()}
+
+    def settings(self) -> dict[str, int | bytes]:
+        """The programs' options that are this endpoint's alone, by name."""
+        return {
+            "endpoint_id": self.id,
+            "endpoint_ipv4": self.ipv4.packed if self.ipv4 else bytes(4),
+            "endpoint_ipv6": self.ipv6.packed if self.ipv6 else bytes(16),
+            "security_label": self.identity,
+            "interface_ifindex": self.interface_index,
+            "interface_mac": self.interface_mac.ljust(8, b"\0"),
+        }
+
+    def document(self) -> dict[str, Any]:  # what json writes
+        labels = {label["key"]: label for label in map(_label, self.labels)}
+        return {
+            "ID": self.id,
+            "ContainerName": self.name,
+            "dockerID": self.container_id,
+            "IfName": self.interface,
+            "IfIndex": self.interface_index,
+            "ParentIfIndex": 0,
+            "ContainerIfName": self.pod_interface,
+            "OpLabels": {
+                "custom": {},
+                "disabled": {},
+                "orchestrationIdentity": labels,
+                "orchestrationInfo": {},
+            },
+            "LXCMAC": self.pod_mac.hex(":"),
+            "IPv6": str(self.ipv6 or ""),
+            "IPv6IPAMPool": "",
+            "IPv4": str(self.ipv4 or ""),
+            "IPv4IPAMPool": "",
+            "NodeMAC": self.interface_mac.hex(":"),
+            "SecLabel": {"id": self.identity, "labels": labels},
+            "Options": {"map": dict(self.options)},
+            "DNSRules": None,
+            "DNSRulesV2": None,
+            "DNSHistory": [],
+            "DNSZombies": None,
+            "K8sPodName": "",
+            "K8sNamespace": "",
+            "K8sUID": "",
+            "DatapathConfiguration": {},
+            "CiliumEndpointUID": "",
+            "Properties": {"netns": self.netns, "owns-interface": self.owns_interface},
+            "NetnsCookie": self.netns_cookie,
+        }
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Endpoint:
+        """Read what `document` wrote; ValueError if it is something else."""
+        try:
+            properties = document["Properties"]
+            return cls(
+                id=int(document["ID"]),
+                name=document["ContainerName"],
+                interface=document["IfName"],
+                interface_index=int(document["IfIndex"]),
+                interface_mac=bytes.fromhex(document["NodeMAC"].replace(":", "")),
+                pod_interface=document["ContainerIfName"],
+                pod_mac=bytes.fromhex(document["LXCMAC"].replace(":", "")),
+                netns=properties.get("netns"),
+                netns_cookie=int(document["NetnsCookie"]),
+                container_id=document["dockerID"],
+                ipv4=IPv4Address(document["IPv4"]) if document["IPv4"] else None,
+                ipv6=IPv6Address(document["IPv6"]) if document["IPv6"] else None,
+                identity=int(document["SecLabel"]["id"]),
+                labels=tuple(_text(label) for label in document["SecLabel"]["labels"].values()),
+                options={**DEFAULTS, **{k: v for k, v in document["Options"]["map"].items() if k in OPTIONS}},
+                owns_interface=bool(properties.get("owns-interface")),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not an endpoint: {error!r}") from error
+
+
+def parse_option(text: str) -> tuple[str, int]:
+    """`Debug=enable` or `MonitorAggregationLevel=3` as a word and a number."""
+    word, _, value = text.partition("=")
+    known = next((name for name in OPTIONS if name.lower() == word.lower()), None)
+    if known is None:
+        raise WrongUsage(f"{word!r}: no such option of an endpoint", hint=f"there are {', '.join(OPTIONS)}")
+    words = {"enable": 1, "enabled": 1, "true": 1, "on": 1, "disable": 0, "disabled": 0, "false": 0, "off": 0}
+    number = words.get(value.lower(), int(value) if value.isdecimal() else None)
+    if number is None or number > (3 if known == "MonitorAggregationLevel" else 1):
+        raise WrongUsage(f"{text!r}: not a value for {known}", hint="write enable or disable")
+    return known, number
+
+
+def _label(text: str) -> dict[str, str]:
+    name, _, value = text.partition("=")
+    source, _, key = name.partition(":")
+    return {"key": key, "value": value, "source": source}
+
+
+def _text(label: Mapping[str, str]) -> str:
+    name = f"{label['source']}:{label['key']}"
+    return f"{name}={label['value']}" if label["value"] else name

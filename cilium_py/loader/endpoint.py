@@ -1,0 +1,105 @@
+"""The programs of one endpoint: loaded, put in the place of the ones that run, pinned."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cilium_py.bpf.map import BpfMap
+from cilium_py.bpf.object import BpfObject
+from cilium_py.paths import NodePaths
+
+from . import attach
+from .attach import Hook
+from .grace import wait_for_running_programs
+from .header import Settings
+
+FROM_CONTAINER, TO_CONTAINER = "cil_from_container", "cil_to_container"
+POLICY_MAP, CALLS_MAP = "cilium_policy_v2", "cilium_calls"
+POLICY_PROGRAMS = {
+    "cilium_call_policy": "cil_lxc_policy",
+    "cilium_egresscall_policy": "cil_lxc_policy_egress",
+}
+"""Global program array -> the program that each endpoint has in it, under its id."""
+
+
+def policy_pin(paths: NodePaths, endpoint_id: int) -> Path:
+    return paths.globals / f"{POLICY_MAP}_{endpoint_id:05d}"
+
+
+def calls_pin(paths: NodePaths, endpoint_id: int) -> Path:
+    return paths.globals / f"{CALLS_MAP}_{endpoint_id:05d}"
+
+
+@dataclass
+class EndpointPrograms:
+    """A loaded object, not yet in the way of any packet. Close it, or use it in a with block."""
+
+    paths: NodePaths
+    endpoint_id: int
+    object: BpfObject
+
+    @classmethod
+    @contextlib.contextmanager
+    def load(cls, paths: NodePaths, path: Path, settings: Settings, endpoint_id: int) -> Iterator[Self]:
+        """Load the object with these settings over the node's maps. Raises VerifierError."""
+        policy = policy_pin(paths, endpoint_id)
+        had_policy = policy.exists()
+        with BpfObject.open(path, pin_root=paths.globals) as opened:
+            for name, value in settings.items():
+                opened.rodata[name] = value
+            opened.maps[POLICY_MAP].pin_path = policy
+            try:
+                opened.load()
+            except OSError:
+                if not had_policy:
+                    policy.unlink(missing_ok=True)
+                raise
+            yield cls(paths, endpoint_id, opened)
+
+    def replace(self, ingress: Hook, egress: Hook) -> None:
+        """Let these programs take over from the running ones, if any.
+
+        At every moment either generation is whole: both use the same policy map, and the old program array
+        stays pinned until its last packet is through. A process killed in between leaves one or two pins
+        under temporary names; they hold the programs that run, so the next run removes them only after its
+        own are in place.
+        """
+        calls = calls_pin(self.paths, self.endpoint_id)
+        temporary = calls.with_name(f"{calls.name}_{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        self.object.maps[CALLS_MAP].pin(temporary)
+        self._insert_policy_programs()
+        attach.attach(self.object.programs[TO_CONTAINER], TO_CONTAINER, egress)
+        attach.attach(self.object.programs[FROM_CONTAINER], FROM_CONTAINER, ingress)
+        wait_for_running_programs()
+        temporary.rename(calls)
+        for leftover in calls.parent.glob(f"{calls.name}_*"):
+            leftover.unlink(missing_ok=True)
+
+    def _insert_policy_programs(self) -> None:
+        for array, program in POLICY_PROGRAMS.items():
+            if (self.paths.globals / array).exists() and program in self.object.programs:
+                with BpfMap.open(self.paths.globals / array, read_only=False) as programs:
+                    key = self.endpoint_id.to_bytes(4, "little")
+                    programs.update_fd(key, self.object.programs[program])
+
+
+def remove(paths: NodePaths, endpoint_id: int, ingress: Hook, egress: Hook) -> None:
+    """Take an endpoint's programs and maps away, whatever part of them there is."""
+    attach.detach(FROM_CONTAINER, ingress)
+    attach.detach(TO_CONTAINER, egress)
+    for array in POLICY_PROGRAMS:
+        with contextlib.suppress(FileNotFoundError), BpfMap.open(paths.globals / array, False) as programs:
+            programs.delete(endpoint_id.to_bytes(4, "little"))
+    calls = calls_pin(paths, endpoint_id)
+    for pin in (policy_pin(paths, endpoint_id), calls, *calls.parent.glob(f"{calls.name}_*")):
+        pin.unlink(missing_ok=True)
+    links = paths.endpoint_links(endpoint_id)
+    for directory in (links, links.parent):
+        with contextlib.suppress(FileNotFoundError):
+            directory.rmdir()

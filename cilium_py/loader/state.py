@@ -1,0 +1,114 @@
+"""The state directory: files that are private and always whole, locks, directories that trade places."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory that only its owner may enter, and what leads to it."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a private file: a reader, or the next run after a crash, finds the old text or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:  # whatever json can write
+    write(path, json.dumps(value, indent=2) + "\n")
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory of ours and what is in it; a link is removed, not followed."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Let two directories trade names in one step. If the second is absent, the first gets its name."""
+    library = ctypes.CDLL(None, use_errno=True)
+    arguments = (AT_FDCWD, os.fsencode(first), AT_FDCWD, os.fsencode(second))
+    if library.renameat2(*arguments, RENAME_EXCHANGE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number == errno.ENOENT and not second.exists():
+        first.rename(second)
+    elif number == errno.EINVAL:
+        _exchange_in_steps(first, second)
+    else:
+        raise OSError(number, os.strerror(number), str(first), None, str(second))
+
+
+def _exchange_in_steps(first: Path, second: Path) -> None:
+    """For a file system without RENAME_EXCHANGE, such as overlayfs: the old one is set aside meanwhile."""
+    aside = second.with_name(f".{second.name}.{os.getpid()}")
+    second.rename(aside)
+    first.rename(second)
+    aside.rename(first)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock against other processes; it ends with the process that holds it, however that ends.
+
+    The holder may delete the file: who waited for the lock of a deleted file goes for the new one.
+    """
+    make_directory(path.parent)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_named(descriptor, path):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
