@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from cilium_py.bpf.handle import Handle, info_of, pinned
+from cilium_py.bpf.handle import Handle, info_of
+from cilium_py.bpf.pins import pinned
 from cilium_py.bpf.program import Program
 from cilium_py.libbpf import library, syscall
 from cilium_py.libbpf.constants import (
@@ -108,7 +109,7 @@ class Link(Handle):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        return cls(pinned(path, "bpf_link"))
+        return cls(pinned(path, "link"))
 
     @classmethod
     def from_id(cls, link_id: int) -> Self:

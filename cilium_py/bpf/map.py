@@ -10,7 +10,8 @@ from typing import NamedTuple, Self
 
 from cilium_py.bpf import batch, walk
 from cilium_py.bpf.batch import Batch, Octets
-from cilium_py.bpf.handle import Handle, info_of, pinned
+from cilium_py.bpf.handle import Handle, info_of
+from cilium_py.bpf.pins import pinned
 from cilium_py.libbpf import library
 from cilium_py.libbpf.constants import BPF_ANY, BPF_F_RDONLY, MapType
 from cilium_py.libbpf.library import possible_cpus
@@ -87,7 +88,7 @@ class BpfMap(Handle):
     @classmethod
     def open(cls, path: Path, read_only: bool = True) -> Self:
         """Open a pinned map."""
-        return cls(pinned(path, "bpf-map", BPF_F_RDONLY if read_only else 0))
+        return cls(pinned(path, "map", BPF_F_RDONLY if read_only else 0))
 
     @classmethod
     def from_id(cls, map_id: int, read_only: bool = True) -> Self:

@@ -1,16 +1,19 @@
-"""The BPF file system: where it is mounted, and what is pinned on it."""
+"""The BPF file system: where one is mounted, what is pinned on it, and opening that."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from cilium_py.bpf.handle import kind_of_pin
+from cilium_py.libbpf import library
 from cilium_py.libbpf.checkers import failure
+from cilium_py.libbpf.constants import BPF_F_RDONLY
+from cilium_py.libbpf.structs import bpf_obj_get_opts
 
 BPF_FS_MAGIC = 0xCAFE4A11
 STATFS_ROOM = 256
@@ -20,7 +23,7 @@ _KINDS: dict[str, Kind] = {"bpf-map": "map", "bpf-prog": "program", "bpf_link": 
 
 
 class Pin(NamedTuple):
-    """A pinned object. A kind that this library does not know is None, and so is one it may not open."""
+    """A pinned object. The kind is None if it may not be opened, or is none that is known here."""
 
     path: Path
     kind: Kind | None
@@ -36,8 +39,8 @@ def is_bpffs(path: Path) -> bool:
     room = ctypes.create_string_buffer(STATFS_ROOM)
     if _libc().statfs(os.fsencode(path), room):
         raise failure(ctypes.get_errno(), "statfs", path)
-    # struct statfs begins with f_type, a long everywhere but on s390, where it is an int.
-    return ctypes.c_uint32.from_buffer(room).value == BPF_FS_MAGIC
+    # struct statfs begins with f_type, a long of which the magic fills the lower half; s390 has an int there.
+    return ctypes.c_ulong.from_buffer(room).value & 0xFFFFFFFF == BPF_FS_MAGIC
 
 
 def mount_bpffs(path: Path) -> None:
@@ -47,6 +50,49 @@ def mount_bpffs(path: Path) -> None:
         return
     if _libc().mount(b"bpf", os.fsencode(path), b"bpf", ctypes.c_ulong(0), b"mode=0700"):
         raise failure(ctypes.get_errno(), "mount bpffs", path)
+
+
+def check_name(name: str) -> str:
+    """Refuse what cannot be the name of one pin: bpffs takes no dots, and a slash would lead elsewhere."""
+    if not name or len(os.fsencode(name)) > 255 or any(c in name for c in "./\0"):
+        raise ValueError(f"{name!r} cannot be the name of a pin")
+    return name
+
+
+def pin(fd: int, path: Path) -> None:
+    try:
+        library().bpf_obj_pin(fd, path)
+    except PermissionError as error:
+        raise _elsewhere(path.parent) or error from None
+
+
+def pinned(path: Path, kind: Kind, flags: int = 0) -> int:
+    """Open what is pinned at a path, which must be of that kind; return an fd that the caller owns."""
+    try:
+        fd: int = library().bpf_obj_get_opts(path, bpf_obj_get_opts(file_flags=flags))
+    except PermissionError as error:
+        raise _elsewhere(path) or error from None
+    found = _kind(fd)
+    if found != kind:
+        os.close(fd)
+        raise failure(errno.EINVAL, f"pinned there is a {found}, not a {kind}", path)
+    return fd
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Tell what is pinned at a path; None if it may not be opened or is nothing of BPF."""
+    for flags in (BPF_F_RDONLY, 0):  # a link cannot be opened for reading alone
+        try:
+            fd: int = library().bpf_obj_get_opts(path, bpf_obj_get_opts(file_flags=flags))
+        except FileNotFoundError:
+            raise
+        except OSError:
+            continue
+        try:
+            return _kind(fd)
+        finally:
+            os.close(fd)
+    return None
 
 
 def walk(root: Path) -> Iterator[Pin]:
@@ -61,13 +107,19 @@ def walk(root: Path) -> Iterator[Pin]:
             yield from walk(path)
         elif entry.is_file(follow_symlinks=False):
             try:
-                yield Pin(path, _KINDS.get(kind_of_pin(path) or ""))
+                yield Pin(path, kind_of(path))
             except FileNotFoundError:
                 continue
 
 
-def check_name(name: str) -> str:
-    """Refuse what cannot be the name of one pin: bpffs takes no dots, and a slash would lead elsewhere."""
-    if not name or len(os.fsencode(name)) > 255 or any(c in name for c in "./\0"):
-        raise ValueError(f"{name!r} cannot be the name of a pin")
-    return name
+def _kind(fd: int) -> Kind | None:
+    return _KINDS.get(str(Path(f"/proc/self/fd/{fd}").readlink()).removeprefix("anon_inode:").strip("[]"))
+
+
+def _elsewhere(path: Path) -> OSError | None:
+    """The kernel says "not permitted" of a path on any other file system; tell that from a lack of privilege."""
+    try:
+        here = is_bpffs(path)
+    except OSError:
+        return None
+    return None if here else failure(errno.EINVAL, "not on a BPF file system", path)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
-from cilium_py.bpf.handle import Handle, info_of, pinned
+from cilium_py.bpf.handle import Handle, info_of
+from cilium_py.bpf.pins import pinned
 from cilium_py.libbpf import library
 from cilium_py.libbpf.constants import ProgramType
 from cilium_py.libbpf.structs import bpf_prog_info, bpf_test_run_opts
@@ -66,7 +67,7 @@ class Program(Handle):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        return cls(pinned(path, "bpf-prog"))
+        return cls(pinned(path, "program"))
 
     @classmethod
     def from_id(cls, program_id: int) -> Self:
