@@ -19,7 +19,7 @@ BPF_FS_MAGIC = 0xCAFE4A11
 STATFS_ROOM = 256
 
 Kind = Literal["map", "program", "link"]
-_KINDS: dict[str, Kind] = {"bpf-map": "map", "bpf-prog": "program", "bpf_link": "link"}
+_KINDS: dict[str, Kind] = {"bpf-map": "map", "bpf-prog": "program", "bpf_link": "link", "bpf-link": "link"}
 
 
 class Pin(NamedTuple):

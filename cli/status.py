@@ -1,0 +1,49 @@
+"""`status`"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cilium_py.cli.context import Settings, output_option, settings
+from cilium_py.endpoint.overview import Overview, overview
+from cilium_py.render import write_value
+
+
+@click.command()
+@output_option
+@settings
+def status(where: Settings, output: str | None) -> int:
+    """Show the state of the node; exit 1 if something of it is not as it should be.
+
+    \b
+    cilium-py status
+    cilium-py status -o json | jq -e '.problems == []'
+    """
+    form = where.output(output)
+    found = overview(where.paths)
+    if form.is_text:
+        for name, value in _lines(found):
+            click.echo(f"{name + ':':<14}{value}")
+    else:
+        write_value(sys.stdout.buffer, form, found)
+    return 1 if found.problems else 0
+
+
+def _lines(found: Overview) -> list[tuple[str, str]]:
+    lines = [("Node", found.node + (f" (netns {found.netns})" if found.netns else ""))]
+    for name, own, router, pods in (
+        ("IPv4", found.ipv4, found.ipv4_router, found.ipv4_pods),
+        ("IPv6", found.ipv6, found.ipv6_router, found.ipv6_pods),
+    ):
+        lines.append((name, f"{own}, router {router}, pods {pods}" if own else "Disabled"))
+    states = ", ".join(f"{count} {state}" for state, count in found.endpoints.items())
+    lines += [
+        ("BPF", f"{found.bpf_root}: {found.maps} maps, {found.programs} programs attached"),
+        ("State", found.state_dir),
+        ("Identities", str(found.identities)),
+        ("Endpoints", states or "none"),
+        ("Health", "OK" if not found.problems else f"{len(found.problems)} problems"),
+    ]
+    return [*lines, *(("Problem", problem) for problem in found.problems)]
