@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, WrongUsage
-from cilium_py.schema import Int, Layout, MapDef, Source, Struct
+from cilium_py.schema import Int, Layout, MapDef, Pair, Source, Struct
 
 if TYPE_CHECKING:
     from cilium_py.bpf.map import BpfMap
@@ -49,6 +49,11 @@ class OpenTable(Generic[R]):
     def rows(self) -> Iterator[R]:
         decode = self.layout.decode
         return (decode(key, value) for key, value in self.entries())
+
+    def dump(self) -> Iterator[Pair]:
+        """Every key and value with the row they make."""
+        decode = self.layout.decode
+        return (Pair(key, value, decode(key, value)) for key, value in self.entries())
 
     def get(self, key: Struct) -> R | None:
         """The row of one key: one lookup."""
@@ -174,7 +179,11 @@ class Family(Generic[R]):
             raise missing
 
     def rows(self, scope: int | str | None = None, sources: Sequence[Source[R]] | None = None) -> Iterator[R]:
-        """Every row, in the definition's order, or in the maps' own (streaming) if it has none."""
-        streamed = (row for table in self.tables(scope, sources) for row in table.rows())
+        """Every row of the maps that are pinned, in the definition's order."""
+        return self.ordered(self.tables(scope, sources))
+
+    def ordered(self, tables: Iterable[OpenTable[R]]) -> Iterator[R]:
+        """Every row of these maps in the definition's order, or in the maps' own (streaming) if it has none."""
+        streamed = (row for table in tables for row in table.rows())
         order = self.definition.order
         return iter(sorted(streamed, key=order)) if order else streamed

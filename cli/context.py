@@ -14,6 +14,7 @@ from cilium_py.errors import WrongUsage
 from cilium_py.paths import NodePaths
 from cilium_py.render import FORMATS, Output, write
 from cilium_py.schema import Line, Table
+from cilium_py.table import Family, OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,6 +84,22 @@ def show(output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[
     stream = sys.stdout.buffer
     try:
         write(stream, output, rows, row, text)
+    finally:
+        stream.flush()
+
+
+def show_family(output: Output, family: Family[R], tables: Iterable[OpenTable[R]] | None = None) -> None:
+    """Write the rows of a family's maps: as our own schema, or in compat as cilium-dbg does."""
+    definition = family.definition
+    opened = family.tables() if tables is None else tables
+    if not output.compat:
+        show(output, family.ordered(opened), definition.row, definition.text)
+        return
+    from cilium_py.render.compat import write as write_compat
+
+    stream = sys.stdout.buffer
+    try:
+        write_compat(stream, output, definition, (table.dump() for table in opened))
     finally:
         stream.flush()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cilium_py.cli.context import Settings, output_option, settings, show, yes_option
+from cilium_py.cli.context import Settings, output_option, settings, show_family, yes_option
 from cilium_py.cli.family import flush, layout_option
 from cilium_py.errors import WrongUsage
 from cilium_py.maps.ct import CLUSTER, MAP
@@ -45,7 +45,7 @@ def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: s
     form = where.output(output)
     scope, sources = scope_of(table)
     family = Family(MAP, where.paths.globals, layout)
-    show(form, family.rows(scope, sources), MAP.row, MAP.text)
+    show_family(form, family, family.tables(scope, sources))
 
 
 @ct.command("flush")

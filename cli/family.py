@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, show_family, yes_option
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.schema import MapDef, Source, Struct, Word
 from cilium_py.table import Family, OpenTable, explained, open_source
@@ -41,8 +41,7 @@ def list_command(definition: Definition, path: str) -> click.Command:
     @settings
     def command(where: Settings, output: str | None, layout: str | None) -> None:
         form = where.output(output)
-        family = Family(definition, where.paths.globals, layout)
-        show(form, family.rows(), definition.row, definition.text)
+        show_family(form, Family(definition, where.paths.globals, layout))
 
     return command
 

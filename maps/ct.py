@@ -19,10 +19,15 @@ from typing import Annotated, NamedTuple, TypeAlias
 from cilium_py.schema import (
     Address,
     Bits,
+    GoField,
+    GoList,
+    GoStruct,
+    GoType,
     Int,
     Layout,
     Line,
     MapDef,
+    Pair,
     Source,
     Struct,
     be16,
@@ -34,7 +39,7 @@ from cilium_py.schema import (
     u32,
     u64,
 )
-from cilium_py.schema.text import endpoint, flag_names, protocol_name
+from cilium_py.schema.text import endpoint, flag_names, go_ip, protocol_name
 
 TUPLE_OUT, TUPLE_IN, TUPLE_RELATED, TUPLE_SERVICE = 0, 1, 2, 4
 
@@ -51,7 +56,8 @@ FLAG_NAMES = {
     1 << 0: "RxClosing", 1 << 1: "TxClosing", 1 << 2: "Nat64", 1 << 3: "LBLoopback", 1 << 4: "SeenNonSyn",
     1 << 5: "NodePort", 1 << 6: "ProxyRedirect", 1 << 7: "DSRInternal", 1 << 8: "FromL7LB", 1 << 10: "FromTunnel",
 }  # fmt: skip
-KNOWN_FLAGS = sum(FLAG_NAMES)
+RESERVED_FLAG = 1 << 9
+KNOWN_FLAGS = sum(FLAG_NAMES) | RESERVED_FLAG
 
 
 @layout(size=14, c="ipv4_ct_tuple")
@@ -160,6 +166,33 @@ def line(row: Row, remaining: str = "") -> str:
     )
 
 
+def is_shown(row: Row) -> bool:
+    """cilium-dbg's text leaves out entries without a protocol."""
+    return row.protocol != "ANY"
+
+
+TUPLE = GoType("DestAddr", "SourceAddr", "DestPort", "SourcePort", "NextHeader", "Flags")
+GLOBAL_4 = GoType(GoField("TupleKey4", embedded=True))
+KEY_4 = GoType(GoField("TupleKey4Global", embedded=True))
+GLOBAL_6 = GoType(GoField("TupleKey6", embedded=True))
+KEY_6 = GoType(GoField("TupleKey6Global", embedded=True))
+ENTRY = GoType(
+    "Reserved0", "BackendID", "Packets", "Bytes", "Lifetime", "Flags", "RevNAT", "Reserved4", "TxFlagsSeen",
+    "RxFlagsSeen", "SourceSecurityID", "LastTxReport", "LastRxReport",
+)  # fmt: skip
+RECORD = GoType("Key", "Value")
+
+
+def compat_item(entry: Pair) -> GoStruct:
+    """A record of `cilium-dbg bpf ct list -o json`: ports and reverse NAT index as they lie in memory."""
+    daddr, saddr, dport, sport, nexthdr, flags = entry.key
+    ends = "{}:{} --> {}:{}" if len(daddr) == 4 else "[{}]:{} --> [{}]:{}"
+    text = f"{ends.format(go_ip(saddr), sport, go_ip(daddr), dport)}, {nexthdr}, {flags}"
+    within, outer = (GLOBAL_4, KEY_4) if len(daddr) == 4 else (GLOBAL_6, KEY_6)
+    key = outer(within(TUPLE(*entry.key)), text=text, reference="interface")
+    return RECORD(key, ENTRY(*entry.value))
+
+
 LAYOUTS_4 = (Layout("1.18", Key4, Entry, decode),)
 LAYOUTS_6 = (Layout("1.18", Key6, Entry, decode),)
 GLOBAL = (
@@ -179,7 +212,8 @@ MAP = MapDef(
     command=("ct",),
     summary="Connection tracking tables",
     row=Row,
-    text=Line(line),
+    text=Line(line, shown=is_shown),
     sources=GLOBAL,
     can_flush=True,
+    compat=GoList(compat_item, blank_line_after_map=True),
 )

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from cilium_py.schema import Line, Table
 
 PADDING = 3
 LEAST_WIDTH = 5
 
 
-def lines(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Title line, then one line a row. Each cell of a row is padded, the last one too; the last title is not.
+def text_lines(text: Table[Any] | Line[Any], rows: Iterable[Any]) -> Iterator[str]:
+    """The lines of rows, as their definition says."""
+    if isinstance(text, Line):
+        return map(text.line, filter(text.shown, rows) if text.shown else rows)
+    return lines(text.titles, map(text.cells, rows), text.padded, text.titles_when_empty)
 
-    A cell may hold newlines' worth of further rows: see `blocks`.
-    """
-    cells = [list(row) for row in rows]
-    columns = len(titles)
-    widths = [
-        max(LEAST_WIDTH, max((len(row[at]) for row in cells if at < len(row)), default=0) + PADDING)
-        for at in range(columns)
-    ]
-    for at, title in enumerate(titles[:-1]):
+
+def lines(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], padded: str = "rows", titles_when_empty: bool = True
+) -> Iterator[str]:
+    """The titles, then one line a row. `padded` says whose last cell is padded: "rows", "all" or "none"."""
+    body = [tuple(row) for row in rows]
+    if not body and not titles_when_empty:
+        return
+    title_cells = len(titles) if padded == "all" else len(titles) - 1
+    row_cells = len(titles) - 1 if padded == "none" else len(titles)
+    columns = zip(*(row[:row_cells] for row in body), strict=True) if body else iter(())
+    widths = [LEAST_WIDTH] * len(titles)
+    for at, column in enumerate(columns):
+        widths[at] = max(LEAST_WIDTH, max(map(len, column)) + PADDING)
+    for at, title in enumerate(titles[:title_cells]):
         widths[at] = max(widths[at], len(title) + PADDING)
-    yield "".join(t.ljust(w) for t, w in zip(titles[:-1], widths, strict=False)) + titles[-1]
-    for row in cells:
-        yield "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+    yield _line(titles, widths[:title_cells])
+    for row in body:
+        yield _line(row, widths[:row_cells])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The cells that have a width padded to it, the others as they are."""
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
+    return "".join((*padded, *cells[len(widths) :]))

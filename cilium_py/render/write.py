@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain, islice
 from typing import Any, BinaryIO, TypeVar
 
@@ -21,7 +21,7 @@ def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], tex
     """Write all rows as one document. An error while reading surfaces after the rows that were read before it."""
     match output.format:
         case "text":
-            _lines(stream, _text(rows, text))
+            _lines(stream, tabular.text_lines(text, rows))
         case "table":
             _table(stream, rows, row)
         case "json":
@@ -59,13 +59,6 @@ def _lines(stream: BinaryIO, lines: Iterable[str]) -> None:
     iterator = iter(lines)
     while chunk := list(islice(iterator, CHUNK)):
         stream.write(("\n".join(chunk) + "\n").encode())
-
-
-def _text(rows: Iterable[R], text: Table[R] | Line[R]) -> Iterator[str]:
-    if isinstance(text, Line):
-        return (text.line(row) for row in rows)
-    cells = text.cells
-    return tabular.lines(text.titles, (cells(row) for row in rows))
 
 
 def _json(stream: BinaryIO, rows: Iterable[R]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
+from cilium_py.schema.golang import GoList, GoTable
 from cilium_py.schema.struct import Struct
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -49,6 +50,9 @@ class Table(Generic[R]):
 
     titles: tuple[str, ...]
     cells: Callable[[R], Sequence[str]]
+    padded: str = "rows"
+    """Whose last cell is padded too: "rows", "all" (the titles as well) or "none"."""
+    titles_when_empty: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Line(Generic[R]):
     """Text of one line a row, without the newline."""
 
     line: Callable[[R], str]
+    shown: Callable[[R], bool] | None = None
+    """Rows that have no line are in the machine formats all the same."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,8 @@ class MapDef(Generic[R]):
     value: tuple[Word, ...] = ()
     make_value: Callable[..., dict[str, int | bytes]] | None = None
     can_flush: bool = False
+    compat: GoTable[R] | GoList[R] | None = None
+    """How cilium-dbg shapes its output; None for a map that it has no command for."""
     note: str = ""
     """Further lines of the command's help: what is shown, and an example of it."""
 

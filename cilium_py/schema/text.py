@@ -8,9 +8,8 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from cilium_py.errors import WrongUsage
 
-PROTOCOLS = {
-    0: "ANY", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 112: "VRRP", 132: "SCTP",
-}  # fmt: skip
+PROTOCOLS = {0: "ANY", 1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
+"""The protocols that cilium-dbg has a name for."""
 PROTOCOL_NUMBERS = {name.upper(): number for number, name in PROTOCOLS.items()}
 
 
@@ -28,12 +27,33 @@ def parse_protocol(text: str) -> int:
 @lru_cache(65536)
 def ip(packed: bytes) -> str:
     """Text of a packed IPv4 (4 bytes) or IPv6 (16 bytes) address."""
+    if len(packed) == 16 and not any(packed[:12]) and any(packed[12:14]):
+        # The C library prints the obsolete ::a.b.c.d here.
+        return f"::{packed[12] << 8 | packed[13]:x}:{packed[14] << 8 | packed[15]:x}"
     return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
+
+
+MAPPED = bytes(10) + b"\xff\xff"
+
+
+def unmapped(packed: bytes) -> bytes:
+    """The IPv4 address that an IPv4-mapped IPv6 address stands for; any other address as it is."""
+    return packed[12:] if packed.startswith(MAPPED) and len(packed) == 16 else packed
+
+
+def go_ip(packed: bytes) -> str:
+    """As cilium-dbg's tables print most addresses: an IPv4-mapped one as the IPv4 address."""
+    return ip(unmapped(packed))
 
 
 def endpoint(packed: bytes, port: int) -> str:
     """10.0.0.1:443 or fd00::1:443: Cilium's tables put no brackets round an IPv6 address."""
-    return f"{ip(packed)}:{port}"
+    return f"{go_ip(packed)}:{port}"
+
+
+def bracketed(packed: bytes, port: int) -> str:
+    """10.0.0.1:443 or [fd00::1]:443."""
+    return f"[{ip(packed)}]:{port}" if len(packed) == 16 else f"{ip(packed)}:{port}"
 
 
 def parse_ip(text: str) -> bytes:

@@ -1,0 +1,131 @@
+"""cilium-dbg's own output, to the byte: text, JSON, YAML and jsonpath of Go values.
+
+A definition with a GoTable or a GoList is written by `write`; a command that joins maps hands its document (built of
+cilium_py.schema.golang's values) to `write_document`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, BinaryIO
+
+from cilium_py.errors import WrongUsage
+from cilium_py.render import gojson, goyaml, tabular
+from cilium_py.render.output import Output
+from cilium_py.schema import GoList, GoTable, MapDef
+from cilium_py.schema.golang import GoStruct, Pair
+
+CHUNK = 1024
+
+
+def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Iterable[Iterable[Pair]]) -> None:
+    """Write what cilium-dbg prints of these maps."""
+    shape = definition.compat
+    match shape:
+        case GoTable():
+            groups = grouped(shape, chain.from_iterable(maps))
+            if output.is_text:
+                write_lines(stream, table_lines(shape.titles, groups, shape.titles_when_empty))
+            else:
+                write_document(stream, output, groups)
+        case GoList():
+            if output.is_text:
+                write_lines(stream, _list_lines(definition, shape, maps))
+            elif shape.document_per_map:
+                for entries in maps:
+                    _write_list(stream, output, shape, entries)
+            else:
+                _write_list(stream, output, shape, chain.from_iterable(maps))
+        case None:
+            raise WrongUsage(f"cilium-dbg has no command for {' '.join(definition.command)}", "leave out --compat")
+
+
+def write_document(stream: BinaryIO, output: Output, document: Any) -> None:
+    """Write one Go value as -o says."""
+    match output.format:
+        case "json":
+            text = gojson.indented(document) + "\n\n"
+        case "yaml":
+            text = goyaml.document(yaml_shape(document)) + "\n"
+        case "jsonpath" if not output.template:
+            text = gojson.indented(document) + "\n\n"
+        case "jsonpath":
+            from cilium_py.render.jsonpath import evaluate
+
+            text = evaluate(output.template, document) + "\n"
+        case _:
+            raise WrongUsage(f"-o {output.format}: not with --compat", "cilium-dbg has json, yaml, jsonpath=TEMPLATE")
+    stream.write(text.encode())
+
+
+def write_lines(stream: BinaryIO, lines: Iterable[str]) -> None:
+    iterator = iter(lines)
+    while chunk := list(islice(iterator, CHUNK)):
+        stream.write("".join(line + "\n" for line in chunk).encode())
+
+
+def grouped(shape: GoTable[Any], entries: Iterable[Pair]) -> dict[str, list[str]]:
+    """Key text -> its value texts, as in cilium-dbg's map[string][]string."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        key, value = shape.entry(entry)
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def table_lines(
+    titles: tuple[str, ...], groups: dict[str, list[str]], titles_when_empty: bool = False
+) -> Iterator[str]:
+    """Two columns; only the first line of a group shows its key."""
+    cells = (("" if at else key, value) for key, values in sorted(groups.items()) for at, value in enumerate(values))
+    return tabular.lines(titles, cells, titles_when_empty=titles_when_empty)
+
+
+def _list_lines(definition: MapDef[Any], shape: GoList[Any], maps: Iterable[Iterable[Pair]]) -> Iterator[str]:
+    text = shape.text or definition.text
+    each: Iterable[Iterable[Pair]] = maps if shape.blank_line_after_map else [chain.from_iterable(maps)]
+    for entries in each:
+        rows = (entry.row for entry in entries)
+        yield from tabular.text_lines(text, sorted(rows, key=shape.order) if shape.order else rows)
+        if shape.blank_line_after_map:
+            yield ""
+
+
+def _write_list(stream: BinaryIO, output: Output, shape: GoList[Any], entries: Iterable[Pair]) -> None:
+    """A list, item by item where the format allows it."""
+    items = (shape.item(entry) for entry in entries)
+    if output.format == "jsonpath" and output.template:
+        write_document(stream, output, list(items))
+        return
+    first = next(items, None)
+    if first is None:
+        write_document(stream, output, None if shape.nil_when_empty and output.format != "yaml" else [])
+    elif output.format == "yaml":
+        for item in chain([first], items):
+            stream.write(goyaml.document([yaml_shape(item)]).encode())
+        stream.write(b"\n")
+    elif output.format not in ("json", "jsonpath"):
+        write_document(stream, output, None)
+    else:
+        _write_json_list(stream, chain([first], items))
+
+
+def _write_json_list(stream: BinaryIO, items: Iterator[Any]) -> None:
+    separator = "[\n  "
+    for item in items:
+        stream.write((separator + gojson.indented(item).replace("\n", "\n  ")).encode())
+        separator = ",\n  "
+    stream.write(b"\n]\n\n")
+
+
+def yaml_shape(value: Any) -> Any:
+    """A Go value as yaml.v3 sees it: fields in lower case, embedded structs as fields, maps to be sorted."""
+    if isinstance(value, GoStruct):
+        pairs = zip(value.type.fields, value.values, strict=True)
+        return {field.name.lower(): yaml_shape(item) for field, item in pairs}
+    if isinstance(value, dict):
+        return goyaml.Natural((str(key), yaml_shape(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple, bytes)):
+        return [yaml_shape(item) for item in value]
+    return value
