@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +18,9 @@ class Feature(NamedTuple):
 
 def require(feature: Feature, probe: Callable[[], object]) -> None:
     """Skip the test where the probe ends in OSError; fail it if this kernel is new enough to know better."""
-    refusal = _refusal(feature, probe)
+    if feature not in _refusals:
+        _refusals[feature] = _refusal(probe)
+    refusal = _refusals[feature]
     if refusal is None:
         return
     said = f"{feature.name} (in Linux since {feature.since}) is not here: {refusal}"
@@ -28,8 +29,10 @@ def require(feature: Feature, probe: Callable[[], object]) -> None:
     pytest.skip(said)
 
 
-@functools.cache
-def _refusal(_: Feature, probe: Callable[[], object]) -> OSError | None:
+_refusals: dict[Feature, OSError | None] = {}
+
+
+def _refusal(probe: Callable[[], object]) -> OSError | None:
     try:
         probe()
     except OSError as error:

@@ -178,21 +178,27 @@ class Btf:
         """Kind, number of members, kind flag, size or type, name, and where the rest is. Type 0 is void."""
         if not type_id:
             return 0, 0, False, 0, "void", 0
+        if type_id >= len(self._positions):
+            raise ValueError(f"no type {type_id} in this BTF")
         at = self._positions[type_id]
         name, info, word = _TYPE.unpack_from(self.data, at)
         return info >> 24 & 0x1F, info & 0xFFFF, bool(info >> 31), word, self.text(name), at + 12
 
     def text(self, offset: int) -> str:
         start = self._strings + offset
-        return self.data[start : self.data.index(b"\0", start)].decode(errors="replace")
+        end = self.data.find(b"\0", start)
+        if end < 0:
+            raise ValueError("BTF cut short")
+        return self.data[start:end].decode(errors="replace")
 
     def type(self, type_id: int) -> BtfType:
         """The type with that id, behind its typedefs and qualifiers."""
-        while True:
+        for _ in self._positions:
             kind, _, _, word, _, _ = self.record(type_id)
             if kind not in _QUALIFIERS:
                 return BtfType(self, type_id)
             type_id = word
+        raise ValueError(f"type {type_id} stands for itself")
 
     def spelling(self, type_id: int) -> str:
         """Name a type as a declaration would, without "struct" and qualifiers; a nameless one by its kind."""

@@ -57,12 +57,6 @@ def null_is_errno(result: int | None, function: Any, _: tuple[Any, ...]) -> int:
     return result
 
 
-def minus_one_is_errno(result: int, function: Any, _: tuple[Any, ...]) -> int:
-    if result == -1:
-        raise failure(ctypes.get_errno(), function.__name__)
-    return result
-
-
 def negative_is_errno_of(index: int) -> Checker:
     """Like negative_is_errno, and name the path that is argument number `index`."""
 

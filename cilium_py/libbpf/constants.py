@@ -7,18 +7,12 @@ from enum import IntEnum
 BPF_ANY = 0
 BPF_NOEXIST = 1
 BPF_EXIST = 2
-BPF_F_LOCK = 4
 
 BPF_F_NO_PREALLOC = 1 << 0
 BPF_F_RDONLY = 1 << 3
-BPF_F_WRONLY = 1 << 4
-BPF_F_RDONLY_PROG = 1 << 7
 
 BPF_F_REPLACE = 1 << 2
 BPF_F_BEFORE = 1 << 3
-BPF_F_AFTER = 1 << 4
-BPF_F_ID = 1 << 5
-BPF_F_LINK = 1 << 13
 
 
 BPF_STATS_RUN_TIME = 0

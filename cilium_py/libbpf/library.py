@@ -12,6 +12,7 @@ from cilium_py.libbpf.messages import RECEIVER
 from cilium_py.libbpf.signatures import SIGNATURES
 
 NAME = "libbpf.so.1"
+OLDEST = (1, 1)
 
 
 class Library:
@@ -46,6 +47,11 @@ def library() -> Library:
             hint="apt install libbpf1 (Debian, Ubuntu) or dnf install libbpf (Fedora, RHEL)",
         ) from error
     loaded = Library(shared)
+    version = (loaded.libbpf_major_version(), loaded.libbpf_minor_version())
+    if version < OLDEST:
+        raise LibraryMissing(
+            "libbpf {}.{} is too old".format(*version), hint="libbpf {}.{} or newer is needed".format(*OLDEST)
+        )
     loaded.libbpf_set_print(RECEIVER)
     return loaded
 

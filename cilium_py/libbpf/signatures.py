@@ -99,7 +99,6 @@ SIGNATURES = {
     "bpf_map__set_map_flags": Signature(c_int, (c_void_p, c_uint32), negative_is_errno),
     "bpf_map__set_autocreate": Signature(c_int, (c_void_p, c_bool), negative_is_errno),
     "bpf_map__is_internal": Signature(c_bool, (c_void_p,)),
-    "bpf_map__is_pinned": Signature(c_bool, (c_void_p,)),
     "bpf_map__pin_path": Signature(c_char_p, (c_void_p,)),
     "bpf_map__set_pin_path": Signature(c_int, (c_void_p, c_path), negative_is_errno_of(1)),
     "bpf_map__reuse_fd": Signature(c_int, (c_void_p, c_int), negative_is_errno),
@@ -109,9 +108,7 @@ SIGNATURES = {
     "bpf_program__name": Signature(c_char_p, (c_void_p,)),
     "bpf_program__section_name": Signature(c_char_p, (c_void_p,)),
     "bpf_program__fd": Signature(c_int, (c_void_p,), negative_is_errno),
-    "bpf_program__type": Signature(c_int, (c_void_p,)),
     "bpf_program__set_type": Signature(c_int, (c_void_p, c_int), negative_is_errno),
-    "bpf_program__expected_attach_type": Signature(c_int, (c_void_p,)),
     "bpf_program__set_expected_attach_type": Signature(c_int, (c_void_p, c_int), negative_is_errno),
     "bpf_program__insn_cnt": Signature(c_size_t, (c_void_p,)),
     "bpf_program__autoload": Signature(c_bool, (c_void_p,)),
@@ -125,9 +122,6 @@ SIGNATURES = {
     "bpf_link_update": Signature(c_int, (c_int, c_int, POINTER(structs.bpf_link_update_opts)), negative_is_errno),
     "bpf_link_detach": Signature(c_int, (c_int,), negative_is_errno),
     "bpf_iter_create": Signature(c_int, (c_int,), negative_is_errno),
-    # attachments without a link
-    "bpf_prog_attach": Signature(c_int, (c_int, c_int, c_int, c_uint32), negative_is_errno),
-    "bpf_prog_detach2": Signature(c_int, (c_int, c_int, c_int), negative_is_errno),
     # buffers
     "ring_buffer__new": Signature(c_void_p, (c_int, ring_buffer_sample_fn, c_void_p, c_void_p), null_is_errno),
     "ring_buffer__poll": Signature(c_int, (c_void_p, c_int), negative_is_errno),
