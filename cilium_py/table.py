@@ -164,8 +164,10 @@ class Family(Generic[R]):
         read_only: bool = True,
     ) -> Iterator[OpenTable[R]]:
         """Each map that is pinned, opened; those that are not are passed over unless none is there."""
-        found, missing = 0, None
+        found, missing, replaced = 0, None, set[str]()
         for source in sources or self.definition.sources:
+            if source.pin in replaced:
+                continue
             try:
                 table = open_source(source, self.directory, scope, release=self.release, read_only=read_only)
             except MapMissing as error:
@@ -173,6 +175,7 @@ class Family(Generic[R]):
                 log.info("%s", error)
                 continue
             found += 1
+            replaced.add(source.replaces)
             with table:
                 yield table
         if not found and missing:
@@ -184,6 +187,8 @@ class Family(Generic[R]):
 
     def ordered(self, tables: Iterable[OpenTable[R]]) -> Iterator[R]:
         """Every row of these maps in the definition's order, or in the maps' own (streaming) if it has none."""
-        streamed = (row for table in tables for row in table.rows())
-        order = self.definition.order
+        streamed: Iterator[R] = (row for table in tables for row in table.rows())
+        order, keep = self.definition.order, self.definition.keep
+        if keep:
+            streamed = filter(keep, streamed)
         return iter(sorted(streamed, key=order)) if order else streamed

@@ -24,12 +24,18 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Itera
     shape = definition.compat
     match shape:
         case GoTable():
+            if output.is_text and shape.text:
+                rows = (entry.row for entry in chain.from_iterable(maps))
+                write_lines(stream, tabular.text_lines(shape.text, rows))
+                return
             groups = grouped(shape, chain.from_iterable(maps))
             if output.is_text:
                 write_lines(stream, table_lines(shape.titles, groups, shape.titles_when_empty))
             else:
                 write_document(stream, output, groups)
         case GoList():
+            if shape.arranged:
+                maps = map(shape.arranged, maps)
             if output.is_text:
                 write_lines(stream, _list_lines(definition, shape, maps))
             elif shape.document_per_map:

@@ -6,7 +6,8 @@ import json
 from base64 import b64encode
 from typing import Any
 
-from cilium_py.schema.golang import Blob, GoStruct, Marshaled, Named
+from cilium_py.errors import CiliumPyError
+from cilium_py.schema.golang import Blob, GoStruct, Marshaled, Named, Time
 
 HTML = str.maketrans({
     "<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029",
@@ -38,6 +39,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Blob):
         return b64encode(value).decode()
+    if isinstance(value, Time) and value[4] != "-":
+        raise CiliumPyError(f"{value}: JSON has no years beyond 9999 in Go", "leave out --compat, or take -o yaml")
     return list(value) if isinstance(value, bytes) else value
 
 

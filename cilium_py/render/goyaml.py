@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from cilium_py.schema.golang import Time
+
 INDENT = 4
 
 NOT_A_STRING = re.compile(
@@ -99,7 +101,7 @@ def _flat(value: Any) -> str:
         return "[]"
     if isinstance(value, dict):
         return "{}"
-    return _string(str(value))
+    return value if isinstance(value, Time) else _string(str(value))
 
 
 def _string(text: str) -> str:

@@ -19,7 +19,7 @@ Python values stand for themselves: int, bool, str, None (nil), bytes (a [N]byte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -50,6 +50,12 @@ class Named(int):
 
 class Marshaled(str):
     """A Go struct that marshals as text (netip.Prefix, time.Time): a string, which jsonpath prints in quotes."""
+
+    __slots__ = ()
+
+
+class Time(Marshaled):
+    """A Go time.Time in RFC 3339, which YAML has without quotes."""
 
     __slots__ = ()
 
@@ -100,6 +106,8 @@ class GoTable(Generic[R]):
     entry: Callable[[Pair], tuple[str, str]]
     """The key's text and the value's; a key that comes twice has both values."""
     titles_when_empty: bool = False
+    text: Table[R] | None = None
+    """A table of the rows in place of the two columns."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,8 @@ class GoList(Generic[R]):
     """The text of the rows where it differs from the definition's own."""
     order: Callable[[R], Any] | None = field(default=None)
     """Sort key of the rows in text; None keeps the order of the map."""
+    arranged: Callable[[Iterable[Pair]], Iterable[Pair]] | None = None
+    """Which entries of a map, in what order, in every format; None for all, as they come."""
     nil_when_empty: bool = False
     """An empty JSON list is null."""
     document_per_map: bool = False

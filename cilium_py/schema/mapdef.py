@@ -39,6 +39,8 @@ class Source(Generic[R]):
 
     pin: str
     layouts: tuple[Layout[R], ...]
+    replaces: str = ""
+    """The pin of an older release that a node in transition fills too: passed over where this one is there."""
 
     def pin_of(self, scope: int | str | None = None) -> str:
         return self.pin if scope is None else self.pin.format(scope)
@@ -99,6 +101,8 @@ class MapDef(Generic[R]):
     aliases: Mapping[str, str] = field(default_factory=dict)
     order: Callable[[R], Any] | None = None
     """Sort key of the text and machine forms; None keeps the order of the map, which streams."""
+    keep: Callable[[R], bool] | None = None
+    """Which rows are entries, in a map (an array) where not every one is."""
     key: tuple[Word, ...] = ()
     make_key: Callable[..., tuple[str, dict[str, int | bytes]]] | None = None
     value: tuple[Word, ...] = ()

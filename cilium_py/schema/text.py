@@ -53,7 +53,7 @@ def endpoint(packed: bytes, port: int) -> str:
 
 def bracketed(packed: bytes, port: int) -> str:
     """10.0.0.1:443 or [fd00::1]:443."""
-    return f"[{ip(packed)}]:{port}" if len(packed) == 16 else f"{ip(packed)}:{port}"
+    return f"[{go_ip(packed)}]:{port}" if len(packed) == 16 else f"{ip(packed)}:{port}"
 
 
 def parse_ip(text: str) -> bytes:
