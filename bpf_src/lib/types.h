@@ -33,7 +33,7 @@ union v6addr {
 		__u64 d2;
 	};
 	__u8 addr[16];
-} __packed;
+} __packed __attribute__((aligned(4)));
 
 union macaddr {
 	__u8 addr[6];

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Ethernet: the type of a frame, and its addresses. */
+#pragma once
+
+#include <linux/if_ether.h>
+
+#include "ctx.h"
+
+/* The Ethernet type of a frame that is an Ethernet II frame, in network order; false for any other. */
+static __always_inline bool validate_ethertype(struct __sk_buff *ctx, __be16 *proto)
+{
+	*proto = ctx->protocol;
+	return bpf_ntohs(*proto) >= ETH_P_802_3_MIN;
+}
+
+static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
+{
+	return *(const __u32 *)a == *(const __u32 *)b &&
+	       *(const __u16 *)(a + 4) == *(const __u16 *)(b + 4);
+}
+
+static __always_inline bool mac_is_broadcast(const __u8 *mac)
+{
+	return *(const __u32 *)mac == 0xffffffff && *(const __u16 *)(mac + 4) == 0xffff;
+}
+
+static __always_inline void mac_copy(__u8 *to, const __u8 *from)
+{
+	*(__u32 *)to = *(const __u32 *)from;
+	*(__u16 *)(to + 4) = *(const __u16 *)(from + 4);
+}
+
+/* The MAC of the interface on which the program sits, for the pod the MAC of its router. */
+static __always_inline union macaddr interface_mac_value(void)
+{
+	union macaddr mac;
+
+	mac.pad = interface_mac.pad;
+	return mac;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The way out of an endpoint, in three programs a family: check and parse; find the connection; apply policy, keep the
+ * connection and send the packet on. ipv6 is a constant everywhere, so each family has its own code in the end.
+ */
+#pragma once
+
+#include "auth.h"
+#include "conntrack.h"
+#include "fib.h"
+#include "icmp6.h"
+#include "ipcache.h"
+#include "l4.h"
+#include "local_delivery.h"
+#include "policy.h"
+#include "policy_log.h"
+#include "proxy.h"
+#include "trace.h"
+
+static __always_inline bool ipv4_source_valid(const struct iphdr *ip4)
+{
+	return !enable_source_ip_verification || ip4->saddr == endpoint_ipv4.be32;
+}
+
+static __always_inline bool ipv6_source_valid(const struct ipv6hdr *ip6)
+{
+	const union v6addr *saddr = ipv6_addr(&ip6->saddr);
+
+	return !enable_source_ip_verification ||
+	       (saddr->p1 == endpoint_ipv6.p1 && saddr->p2 == endpoint_ipv6.p2 &&
+		saddr->p3 == endpoint_ipv6.p3 && saddr->p4 == endpoint_ipv6.p4);
+}
+
+/* First program: what may leave the endpoint at all. Leaves the tuple in the buffer. */
+static __always_inline int ipv4_from_container(struct __sk_buff *ctx, __s8 *ext_err)
+{
+	struct iphdr *ip4 = ipv4_header_pull(ctx);
+	union ct_buffer *buffer;
+	int ret;
+
+	if (!ip4)
+		return DROP_INVALID;
+	if (unlikely(!ipv4_source_valid(ip4)))
+		return DROP_INVALID_SIP;
+	buffer = ct_buffer(false);
+	if (!buffer)
+		return DROP_INVALID_TC_BUFFER;
+	ret = ipv4_extract_tuple(ctx, ip4, METRIC_EGRESS, &buffer->v4);
+	if (IS_ERR(ret))
+		return ret;
+	return tail_call_internal(ctx, CILIUM_CALL_IPV4_CT_EGRESS, ext_err);
+}
+
+static __always_inline int ipv6_from_container(struct __sk_buff *ctx, __s8 *ext_err)
+{
+	struct ipv6hdr *ip6 = ipv6_header_pull(ctx);
+	union ct_buffer *buffer;
+	__u8 type;
+	int ret;
+
+	if (!ip6)
+		return DROP_INVALID;
+	if (unlikely(icmp6_is_ndp(ctx, ip6, &type))) {
+		if (type == ICMP6_NS)
+			return tail_call_internal(ctx, CILIUM_CALL_HANDLE_ICMP6_NS, ext_err);
+		return TC_ACT_OK;
+	}
+	if (unlikely(!ipv6_source_valid(ip6)))
+		return DROP_INVALID_SIP;
+	buffer = ct_buffer(true);
+	if (!buffer)
+		return DROP_INVALID_TC_BUFFER;
+	ret = ipv6_extract_tuple(ctx, ip6, METRIC_EGRESS, &buffer->v6);
+	if (IS_ERR(ret))
+		return ret;
+	return tail_call_internal(ctx, CILIUM_CALL_IPV6_CT_EGRESS, ext_err);
+}
+
+/* Second program: find the connection. */
+static __always_inline int ct_from_container(struct __sk_buff *ctx, bool ipv6, __s8 *ext_err)
+{
+	union ct_buffer *buffer = ct_buffer(ipv6);
+
+	if (!buffer)
+		return DROP_INVALID_TC_BUFFER;
+	ct_lookup(ctx, buffer, ipv6, CT_EGRESS, CT_SCOPE_BIDIR);
+	return ipv6 ? tail_call_internal(ctx, CILIUM_CALL_IPV6_FROM_LXC_CONT, ext_err) :
+		      tail_call_internal(ctx, CILIUM_CALL_IPV4_FROM_LXC_CONT, ext_err);
+}
+
+static __always_inline int destination_remote(struct __sk_buff *ctx, bool ipv6,
+					      const struct remote_endpoint_info **remote)
+{
+	if (ipv6) {
+		struct ipv6hdr *ip6 = ipv6_header(ctx);
+
+		if (!ip6)
+			return DROP_INVALID;
+		*remote = ipcache_lookup_ip6(ipv6_addr(&ip6->daddr));
+	} else {
+		struct iphdr *ip4 = ipv4_header(ctx);
+
+		if (!ip4)
+			return DROP_INVALID;
+		*remote = ipcache_lookup_ip4(ip4->daddr);
+	}
+	return 0;
+}
+
+static __always_inline int destination_local(struct __sk_buff *ctx, bool ipv6,
+					     const struct endpoint_info **local)
+{
+	if (ipv6) {
+		struct ipv6hdr *ip6 = ipv6_header(ctx);
+
+		if (!ip6)
+			return DROP_INVALID;
+		*local = endpoint_lookup_ip6(ipv6_addr(&ip6->daddr));
+	} else {
+		struct iphdr *ip4 = ipv4_header(ctx);
+
+		if (!ip4)
+			return DROP_INVALID;
+		*local = endpoint_lookup_ip4(ip4->daddr);
+	}
+	return 0;
+}
+
+static __always_inline void trace_from_container(struct __sk_buff *ctx, enum trace_point point,
+						 const struct ct_result *result, __u32 dst_label,
+						 __u16 dst_id, __u32 ifindex)
+{
+	struct trace_site site = {
+		.point = point,
+		.reason = (enum trace_reason)result->ret,
+		.src_label = security_label,
+		.dst_label = dst_label,
+		.dst_id = dst_id,
+		.ifindex = ifindex,
+		.monitor = result->monitor,
+	};
+
+	trace_packet(ctx, &site);
+}
+
+/* What the endpoint may send. Returns TC_ACT_OK, with the proxy's port if it must go there, or a drop reason. */
+static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
+					 __u32 dst_label, const struct remote_endpoint_info *remote,
+					 __be16 *proxy_port, __s8 *ext_err)
+{
+	const struct ct_result *result = ct_result(buffer, ipv6);
+	struct policy_query query = {
+		.remote_label = dst_label,
+		.l4_off = result->l4_off,
+		.dport = ct_dport(buffer, ipv6),
+		.protocol = ct_protocol(buffer, ipv6),
+		.egress = true,
+		.ipv6 = ipv6,
+	};
+	struct policy_verdict verdict = {};
+
+	policy_decide(ctx, &query, &verdict);
+	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
+		verdict.code = auth_lookup(security_label, dst_label, remote, verdict.auth_type);
+	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
+		*ext_err = verdict.auth_type;
+	if (verdict.code != TC_ACT_OK || result->ret != CT_ESTABLISHED)
+		send_policy_verdict(ctx, &query, &verdict);
+	*proxy_port = verdict.proxy_port;
+	return verdict.code;
+}
+
+/*
+ * Keep the connection's entry in step with what policy says now: a new one, or one whose translation or proxy changed,
+ * is (re)created, for its flags decide where replies go.
+ */
+static __always_inline int egress_track(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
+					__be16 proxy_port, __s8 *ext_err)
+{
+	const struct ct_result *result = ct_result(buffer, ipv6);
+	struct ct_state state = {
+		.src_sec_id = security_label,
+		.proxy_redirect = proxy_port != 0,
+	};
+
+	if (result->ret == CT_ESTABLISHED &&
+	    likely(result->state.rev_nat_index == state.rev_nat_index &&
+		   result->state.proxy_redirect == state.proxy_redirect))
+		return 0;
+	return ct_create(ctx, buffer, ipv6, CT_EGRESS, &state, ext_err);
+}
+
+/* The host's stack takes over; the mark tells it, and whatever program meets the packet next, who sent it. */
+static __always_inline int pass_to_stack(struct __sk_buff *ctx, bool ipv6,
+					 const struct ct_result *result, __u32 dst_label,
+					 __s8 *ext_err)
+{
+	union macaddr mac = interface_mac_value();
+	int ret;
+
+	if (!enable_endpoint_routes) {
+		ret = l3(ctx, ipv6, NULL, mac.addr, ext_err);
+		if (ret)
+			return ret;
+	}
+	if (enable_identity_mark)
+		ctx->mark = identity_to_mark(security_label, MARK_MAGIC_IDENTITY);
+	trace_from_container(ctx, TRACE_TO_STACK, result, dst_label, 0, 0);
+	return TC_ACT_OK;
+}
+
+/* To an endpoint of this node, to this node, or away from it. */
+static __always_inline int egress_forward(struct __sk_buff *ctx, bool ipv6,
+					  const struct ct_result *result, __u32 dst_label,
+					  __s8 *ext_err)
+{
+	const struct endpoint_info *local = NULL;
+	__u32 oif = 0;
+	int ret;
+
+	if (!enable_endpoint_routes || enable_host_routing) {
+		ret = destination_local(ctx, ipv6, &local);
+		if (IS_ERR(ret))
+			return ret;
+		if (local && (local->flags & ENDPOINT_MASK_HOST_DELIVERY))
+			return pass_to_stack(ctx, ipv6, result, dst_label, ext_err);
+		if (local)
+			return local_delivery(ctx, ipv6, security_label, local, METRIC_EGRESS,
+					      ext_err);
+	}
+	if (!enable_host_routing)
+		return pass_to_stack(ctx, ipv6, result, dst_label, ext_err);
+
+	ret = fib_redirect(ctx, ipv6, &oif, ext_err);
+	if (likely(ret == TC_ACT_REDIRECT))
+		trace_from_container(ctx, TRACE_TO_NETWORK, result, dst_label, 0, oif);
+	return ret;
+}
+
+/* Third program. *dst_label is set as soon as it is known, for the drop's notification. */
+static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ipv6,
+						  __u32 *dst_label, __s8 *ext_err)
+{
+	const struct remote_endpoint_info *remote = NULL;
+	union ct_buffer *buffer = ct_buffer(ipv6);
+	struct ct_result *result;
+	__be16 proxy_port = 0;
+	int ret;
+
+	ret = destination_remote(ctx, ipv6, &remote);
+	if (IS_ERR(ret))
+		return ret;
+	*dst_label = remote && remote->sec_identity ? remote->sec_identity :
+		     ipv6			    ? world_id_ipv6 :
+						      world_id_ipv4;
+	if (!buffer || ct_tuple_unset(buffer, ipv6))
+		return DROP_INVALID_TC_BUFFER;
+	result = ct_result(buffer, ipv6);
+
+	switch (result->ret) {
+	case CT_NEW:
+	case CT_ESTABLISHED:
+		ret = egress_policy(ctx, buffer, ipv6, *dst_label, remote, &proxy_port, ext_err);
+		if (ret != TC_ACT_OK)
+			return ret;
+		ret = egress_track(ctx, buffer, ipv6, proxy_port, ext_err);
+		if (IS_ERR(ret))
+			return ret;
+		if (proxy_port) {
+			trace_from_container(ctx, TRACE_TO_PROXY, result, UNKNOWN_ID,
+					     bpf_ntohs(proxy_port), 0);
+			return redirect_to_proxy(ctx, proxy_port);
+		}
+		break;
+	case CT_RELATED:
+	case CT_REPLY:
+		/* A reply to the proxy: its socket will be found. */
+		if (result->state.proxy_redirect) {
+			trace_from_container(ctx, TRACE_TO_PROXY, result, UNKNOWN_ID, 0, 0);
+			return redirect_to_proxy(ctx, 0);
+		}
+		break;
+	default:
+		return DROP_UNKNOWN_CT;
+	}
+	return egress_forward(ctx, ipv6, result, *dst_label, ext_err);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The way into an endpoint: by its policy program, called by whoever has a packet for it, or by its own interface.
+ * Either way two programs a family: parse and find the connection; apply policy and deliver.
+ */
+#pragma once
+
+#include "auth.h"
+#include "conntrack.h"
+#include "icmp6.h"
+#include "ipcache.h"
+#include "l4.h"
+#include "local_delivery.h"
+#include "policy.h"
+#include "policy_log.h"
+#include "proxy.h"
+#include "trace.h"
+
+/* Not a verdict of tc: the packet is to go to the proxy first. */
+#define POLICY_ACT_PROXY_REDIRECT (1 << 16)
+
+static __always_inline int ct_to_container(struct __sk_buff *ctx, bool ipv6)
+{
+	union ct_buffer *buffer = ct_buffer(ipv6);
+	int ret;
+
+	if (!buffer)
+		return DROP_INVALID_TC_BUFFER;
+	if (ipv6) {
+		struct ipv6hdr *ip6 = ipv6_header_pull(ctx);
+
+		if (!ip6)
+			return DROP_INVALID;
+		ret = ipv6_extract_tuple(ctx, ip6, METRIC_INGRESS, &buffer->v6);
+	} else {
+		struct iphdr *ip4 = ipv4_header_pull(ctx);
+
+		if (!ip4)
+			return DROP_INVALID;
+		ret = ipv4_extract_tuple(ctx, ip4, METRIC_INGRESS, &buffer->v4);
+	}
+	if (IS_ERR(ret))
+		return ret;
+	ct_lookup(ctx, buffer, ipv6, CT_INGRESS, CT_SCOPE_BIDIR);
+	return 0;
+}
+
+static __always_inline int source_address(struct __sk_buff *ctx, bool ipv6, union v6addr *addr)
+{
+	if (ipv6) {
+		struct ipv6hdr *ip6 = ipv6_header(ctx);
+
+		if (!ip6)
+			return DROP_INVALID;
+		*addr = *ipv6_addr(&ip6->saddr);
+	} else {
+		struct iphdr *ip4 = ipv4_header(ctx);
+
+		if (!ip4)
+			return DROP_INVALID;
+		addr->p1 = ip4->saddr;
+	}
+	return 0;
+}
+
+static __always_inline const struct remote_endpoint_info *source_remote(const union v6addr *addr,
+									 bool ipv6)
+{
+	return ipv6 ? ipcache_lookup_ip6(addr) : ipcache_lookup_ip4(addr->p1);
+}
+
+static __always_inline void trace_to_container(struct __sk_buff *ctx, enum trace_point point,
+					       bool ipv6, const struct ct_result *result,
+					       __u32 src_label, __u16 dst_id,
+					       const union v6addr *source)
+{
+	struct trace_site site = {
+		.point = point,
+		.reason = (enum trace_reason)result->ret,
+		.src_label = src_label,
+		.dst_label = security_label,
+		.dst_id = dst_id,
+		.ifindex = interface_ifindex,
+		.monitor = result->monitor,
+		.flags = ipv6 ? TRACE_FLAG_IPV6 : 0,
+		.orig = *source,
+	};
+
+	trace_packet(ctx, &site);
+}
+
+/* What may enter the endpoint. Returns TC_ACT_OK, with the proxy's port if it must go there, or a drop reason. */
+static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
+					  __u32 src_label, const union v6addr *source,
+					  __be16 *proxy_port, __s8 *ext_err)
+{
+	const struct ct_result *result = ct_result(buffer, ipv6);
+	struct policy_query query = {
+		.remote_label = src_label,
+		.l4_off = result->l4_off,
+		.dport = ct_dport(buffer, ipv6),
+		.protocol = ct_protocol(buffer, ipv6),
+		.ipv6 = ipv6,
+	};
+	struct policy_verdict verdict = {};
+
+	policy_decide(ctx, &query, &verdict);
+	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
+		verdict.code = auth_lookup(security_label, src_label, source_remote(source, ipv6),
+					   verdict.auth_type);
+	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
+		*ext_err = verdict.auth_type;
+	if (verdict.code != TC_ACT_OK || result->ret != CT_ESTABLISHED)
+		send_policy_verdict(ctx, &query, &verdict);
+	*proxy_port = verdict.proxy_port;
+	return verdict.code;
+}
+
+/*
+ * Decide on a packet whose connection is in the buffer. Returns TC_ACT_OK, POLICY_ACT_PROXY_REDIRECT with the proxy's
+ * port (0 for replies, which its socket will get), or a drop reason.
+ */
+static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, __u32 src_label,
+					      __be16 *proxy_port, __s8 *ext_err)
+{
+	union ct_buffer *buffer = ct_buffer(ipv6);
+	struct ct_state state = { .src_sec_id = src_label };
+	union v6addr source = {};
+	struct ct_result *result;
+	bool to_proxy = false;
+	int ret;
+
+	ret = source_address(ctx, ipv6, &source);
+	if (IS_ERR(ret))
+		return ret;
+	if (!buffer || ct_tuple_unset(buffer, ipv6))
+		return DROP_INVALID_TC_BUFFER;
+	result = ct_result(buffer, ipv6);
+
+	switch (result->ret) {
+	case CT_REPLY:
+	case CT_RELATED:
+		/* What comes from the egress proxy has been there. */
+		to_proxy = result->state.proxy_redirect && !from_egress_proxy(ctx);
+		break;
+	default:
+		/* What comes from the ingress proxy has been let in by it. */
+		if (!from_ingress_proxy(ctx)) {
+			ret = ingress_policy(ctx, buffer, ipv6, src_label, &source, proxy_port,
+					     ext_err);
+			if (ret != TC_ACT_OK)
+				return ret;
+		}
+		to_proxy = *proxy_port != 0;
+		if (result->ret == CT_NEW) {
+			state.proxy_redirect = to_proxy;
+			ret = ct_create(ctx, buffer, ipv6, CT_INGRESS, &state, ext_err);
+			if (IS_ERR(ret))
+				return ret;
+		}
+	}
+
+	if (to_proxy) {
+		trace_to_container(ctx, TRACE_TO_PROXY, ipv6, result, src_label,
+				   bpf_ntohs(*proxy_port), &source);
+		return POLICY_ACT_PROXY_REDIRECT;
+	}
+	trace_to_container(ctx, TRACE_TO_LXC, ipv6, result, src_label, endpoint_id, &source);
+	return TC_ACT_OK;
+}
+
+/* The policy program's second half. */
+static __always_inline int deliver_by_policy(struct __sk_buff *ctx, bool ipv6, __u32 src_label,
+					     bool redirect, bool from_host, __s8 *ext_err)
+{
+	__be16 proxy_port = 0;
+	int ret;
+
+	ret = admit_to_container(ctx, ipv6, src_label, &proxy_port, ext_err);
+	if (ret == POLICY_ACT_PROXY_REDIRECT) {
+		ret = redirect_to_proxy(ctx, proxy_port);
+		ctx->cb[CB_PROXY_MAGIC] = ctx->mark;
+		return ret;
+	}
+	if (ret == TC_ACT_OK && redirect)
+		return redirect_ep(ctx, interface_ifindex, from_host);
+	return ret;
+}
+
+/*
+ * What the stack sends carries the host's identity, or the world's, where it has lost the real one; the address tells
+ * better. But an address of the host only means that it was translated on the way.
+ */
+static __always_inline __u32 better_source_label(__u32 src_label, const union v6addr *source,
+						 bool ipv6)
+{
+	const struct remote_endpoint_info *remote;
+
+	if (!identity_is_reserved(src_label))
+		return src_label;
+	remote = source_remote(source, ipv6);
+	if (!remote || !remote->sec_identity || remote->sec_identity == HOST_ID)
+		return src_label;
+	return remote->sec_identity;
+}
+
+/* The interface program's second half; *src_label is improved. */
+static __always_inline int deliver_by_interface(struct __sk_buff *ctx, bool ipv6, __u32 *src_label,
+						__s8 *ext_err)
+{
+	union v6addr source = {};
+	__be16 proxy_port = 0;
+	int ret;
+
+	ret = source_address(ctx, ipv6, &source);
+	if (IS_ERR(ret))
+		return ret;
+	if (ipv6) {
+		struct ipv6hdr *ip6 = ipv6_header(ctx);
+		__u8 type;
+
+		if (ip6 && icmp6_is_ndp(ctx, ip6, &type))
+			return TC_ACT_OK;
+	}
+	*src_label = better_source_label(*src_label, &source, ipv6);
+	if (enable_local_delivery_metrics)
+		update_metrics(ctx->len, METRIC_INGRESS, REASON_FORWARDED);
+
+	ret = admit_to_container(ctx, ipv6, *src_label, &proxy_port, ext_err);
+	if (ret == POLICY_ACT_PROXY_REDIRECT)
+		return redirect_to_proxy_hairpin(ctx, ipv6, proxy_port, ext_err);
+	return ret;
+}
