@@ -183,14 +183,18 @@ ENTRY = GoType(
 RECORD = GoType("Key", "Value")
 
 
-def compat_item(entry: Pair) -> GoStruct:
-    """A record of `cilium-dbg bpf ct list -o json`: ports and reverse NAT index as they lie in memory."""
-    daddr, saddr, dport, sport, nexthdr, flags = entry.key
+def compat_key(tuple_key: Key4 | Key6) -> GoStruct:
+    """The key of a record of `cilium-dbg bpf ct list -o json`, and of NAT's: ports as they lie in memory."""
+    daddr, saddr, dport, sport, nexthdr, flags = tuple_key
     ends = "{}:{} --> {}:{}" if len(daddr) == 4 else "[{}]:{} --> [{}]:{}"
     text = f"{ends.format(go_ip(saddr), sport, go_ip(daddr), dport)}, {nexthdr}, {flags}"
     within, outer = (GLOBAL_4, KEY_4) if len(daddr) == 4 else (GLOBAL_6, KEY_6)
-    key = outer(within(TUPLE(*entry.key)), text=text, reference="interface")
-    return RECORD(key, ENTRY(*entry.value))
+    return outer(within(TUPLE(*tuple_key)), text=text, reference="interface")
+
+
+def compat_item(entry: Pair) -> GoStruct:
+    """A record of `cilium-dbg bpf ct list -o json`: the reverse NAT index too is as it lies in memory."""
+    return RECORD(compat_key(entry.key), ENTRY(*entry.value))
 
 
 LAYOUTS_4 = (Layout("1.18", Key4, Entry, decode),)
