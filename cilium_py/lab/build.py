@@ -10,6 +10,7 @@ from cilium_py.endpoint.add import Request, add
 from cilium_py.errors import CiliumPyError
 from cilium_py.loader import state
 from cilium_py.loader.template import prebuilt_object
+from cilium_py.net import sysctl
 from cilium_py.net.namespace import NetNamespace
 from cilium_py.net.netlink import netlink
 from cilium_py.node import entries, setup
@@ -31,6 +32,8 @@ def silent(line: str) -> None:
 def up(plan: Lab, progress: Callable[[str], None] = silent) -> Lab:
     """Make the lab. What an earlier, unfinished one left is removed first; a running one is left alone."""
     prebuilt_object()
+    if plan.ipv6 and not sysctl.has_ipv6():
+        raise CiliumPyError("no IPv6 in this kernel", hint="cilium-py lab up --no-ipv6")
     with state.locked(plan.lock):
         found = Lab.find(plan.root)
         if found is not None and found.complete:

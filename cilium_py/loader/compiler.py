@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from cilium_py.errors import CiliumPyError, LibraryMissing
 
-FLAGS = ("-O2", "-g", "-mcpu=v3", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror")
 TIMEOUT = 120
 
 
@@ -46,7 +47,7 @@ class Compiler:
 
     def build(self, header: Path, output: Path) -> None:
         """Compile the endpoint program with a configuration header. Raises CiliumPyError with the compiler's words."""
-        common = [self.clang, *FLAGS, "-target", "bpf", "-include", str(header), "-c", "bpf_lxc.c"]
+        common = [self.clang, *FLAGS, *_includes(), "-include", str(header), "-c", "bpf_lxc.c"]
         if self.llc is None:
             _run([*common, "-o", str(output)], self.source)
             return
@@ -59,6 +60,12 @@ class Compiler:
 def source_directory() -> Path:
     """The C source beside a checkout's package."""
     return Path(__file__).resolve().parent.parent.parent / "bpf_src"
+
+
+def _includes() -> list[str]:
+    """<asm/types.h> lies in a directory of the machine's own, which clang does not search for another target."""
+    own = Path("/usr/include") / f"{platform.machine()}-linux-gnu"
+    return ["-I.", *(["-isystem", str(own)] if own.is_dir() else [])]
 
 
 def _tool(named: str | None, names: tuple[str, ...], package: str) -> str:

@@ -11,17 +11,15 @@ from typing import TypeAlias
 from cilium_py.bpf.map import BpfMap
 from cilium_py.maps import endpoint, ipcache
 from cilium_py.paths import NodePaths
+from cilium_py.schema import Struct
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 ENDPOINT_MAP, IPCACHE_MAP = "cilium_lxc", "cilium_ipcache_v2"
-FAMILY = {4: 1, 6: 2}
+FAMILY = {4: ipcache.FAMILY_4, 6: ipcache.FAMILY_6}
 """The family byte of a key, by IP version."""
-STATIC_BITS = 32
-"""Bits of an ipcache key before the address: cluster id, padding and family. They count as prefix."""
 ENDPOINT_F_HOST = 1
-FLAG_HAS_TUNNEL_EP, FLAG_IPV6_TUNNEL_EP = 2, 4
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,17 @@ def put_local(paths: NodePaths, addresses: Iterable[Address], entry: LocalEntry,
     """Make addresses known as the node's own, and their identity (the entry's, unless another is given)."""
     known_as = entry.identity if identity is None else identity
     with BpfMap.open(paths.globals / ENDPOINT_MAP, read_only=False) as table:
-        value = endpoint.Value(
-            ifindex=entry.interface,
-            lxc_id=entry.endpoint_id,
-            flags=entry.flags,
-            mac=entry.mac.ljust(8, b"\0"),
-            node_mac=entry.node_mac.ljust(8, b"\0"),
-            sec_id=entry.identity,
-        ).pack()
+        value = _packed(
+            endpoint.Value,
+            {
+                "ifindex": entry.interface,
+                "lxc_id": entry.endpoint_id,
+                "flags": entry.flags,
+                "mac": entry.mac.ljust(8, b"\0"),
+                "node_mac": entry.node_mac.ljust(8, b"\0"),
+                "sec_id": entry.identity,
+            },
+        )
         for address in addresses:
             table.update(_endpoint_key(address), value)
             put_identity(paths, ip_network(address), known_as)
@@ -68,12 +69,14 @@ def put_identity(paths: NodePaths, prefix: Network, identity: int, node: Address
     """Let every address of the prefix have the identity; `node` is the address of the node that it lives on."""
     flags = 0
     if node is not None:
-        flags = FLAG_HAS_TUNNEL_EP | (FLAG_IPV6_TUNNEL_EP if node.version == 6 else 0)
-    value = ipcache.Value(
-        sec_identity=identity, tunnel_endpoint=node.packed.ljust(16, b"\0") if node else bytes(16), flags=flags
-    )
+        flags = ipcache.HAS_TUNNEL | (ipcache.IPV6_TUNNEL if node.version == 6 else 0)
+    fields: dict[str, int | bytes] = {
+        "sec_identity": identity,
+        "tunnel_endpoint": node.packed.ljust(16, b"\0") if node else bytes(16),
+        "flags": flags,
+    }
     with BpfMap.open(paths.globals / IPCACHE_MAP, read_only=False) as table:
-        table.update(_ipcache_key(prefix), value.pack())
+        table.update(_ipcache_key(prefix), _packed(ipcache.Value, fields))
 
 
 def drop_identity(paths: NodePaths, prefix: Network) -> None:
@@ -82,12 +85,17 @@ def drop_identity(paths: NodePaths, prefix: Network) -> None:
 
 
 def _endpoint_key(address: Address) -> bytes:
-    return endpoint.Key(ip=address.packed.ljust(16, b"\0"), family=FAMILY[address.version]).pack()
+    return _packed(endpoint.Key, {"ip": address.packed.ljust(16, b"\0"), "family": FAMILY[address.version]})
 
 
 def _ipcache_key(prefix: Network) -> bytes:
-    return ipcache.Key(
-        prefixlen=STATIC_BITS + prefix.prefixlen,
-        family=FAMILY[prefix.version],
-        ip=prefix.network_address.packed.ljust(16, b"\0"),
-    ).pack()
+    fields: dict[str, int | bytes] = {
+        "prefixlen": ipcache.STATIC_BITS + prefix.prefixlen,
+        "family": FAMILY[prefix.version],
+        "ip": prefix.network_address.packed.ljust(16, b"\0"),
+    }
+    return _packed(ipcache.Key, fields)
+
+
+def _packed(kind: type[Struct], fields: dict[str, int | bytes]) -> bytes:
+    return kind(**fields).pack()
