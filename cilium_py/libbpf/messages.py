@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,23 +42,34 @@ def _text(template: bytes, arguments: int) -> str:
 
 
 def _receive(level: int, template: bytes, arguments: int) -> int:
-    # Not at the top: a command that only reads maps never hears a message, and logging is slow to import.
-    import logging
-
-    logger = logging.getLogger("libbpf")
-    severity = {LIBBPF_WARN: logging.WARNING, LIBBPF_INFO: logging.INFO, LIBBPF_DEBUG: logging.DEBUG}[level]
-    wanted = logger.isEnabledFor(severity)
+    log = _log_of(level)
     collected = level == LIBBPF_WARN and _collectors
-    if not wanted and not collected:
+    if log is None and not collected:
         return 0
     text = _text(template, arguments).removeprefix("libbpf: ")
     if collected:
         for collector in _collectors:
             collector.append(text)
-    # Without any handler, logging would print warnings on stderr by itself; only the program may print.
-    if wanted and logger.hasHandlers():
-        logger.log(severity, "%s", text)
+    if log is not None:
+        log("%s", text)
     return 0
+
+
+def _log_of(level: int) -> Callable[..., None] | None:
+    """Where a message of that level goes; None if nobody listens."""
+    # Where logging was never imported nobody set up a handler. It is slow to import, and a load gives hundreds of
+    # messages at debug level.
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return None
+    logger = logging.getLogger("libbpf")
+    severity, log = {
+        LIBBPF_WARN: (logging.WARNING, logger.warning),
+        LIBBPF_INFO: (logging.INFO, logger.info),
+        LIBBPF_DEBUG: (logging.DEBUG, logger.debug),
+    }[level]
+    # Without any handler, logging would print warnings on stderr by itself; only the program may print.
+    return log if logger.isEnabledFor(severity) and logger.hasHandlers() else None
 
 
 RECEIVER = print_fn(_receive)
