@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, WrongUsage
-from cilium_py.schema import Int, Layout, MapDef, Pair, Source, Struct
+from cilium_py.schema import Int, Layout, MapDef, Pad, Pair, Source, Struct
 
 if TYPE_CHECKING:
+    from cilium_py.bpf.btf import Btf
     from cilium_py.bpf.map import BpfMap
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -63,6 +64,11 @@ class OpenTable(Generic[R]):
         value = self.layout.value
         return self.layout.decode(key, total(value, data) if self.map.per_cpu else value.unpack(data))
 
+    def put(self, key: Struct, value: Struct) -> R:
+        """Write an entry; return the row that it makes."""
+        self.map.update(key.pack(), value.pack())
+        return self.layout.decode(key, value)
+
     def flush(self) -> int:
         """Delete every entry; return how many. Entries added meanwhile may survive."""
         count = 0
@@ -92,18 +98,18 @@ def open_source(
     except OSError as error:
         raise explained(error, path) from error
     try:
-        return OpenTable(opened, choose(source.layouts, opened, path, release), path)
+        return OpenTable(opened, choose(source, opened, path, release), path)
     except BaseException:
         opened.close()
         raise
 
 
-def choose(layouts: Sequence[Layout[R]], opened: BpfMap, path: Path, release: str | None = None) -> Layout[R]:
-    """The layout that the map's sizes, then its BTF, then `release` (--layout) leave. Never a guess."""
+def choose(source: Source[R], opened: BpfMap, path: Path, release: str | None = None) -> Layout[R]:
+    """The layout that the map's sizes, then `release` (--layout) or its BTF leave."""
     info = opened.info
-    fitting = [a for a in layouts if (a.key.size, a.value.size) == (info.key_size, info.value_size)]
+    fitting = [a for a in source.layouts if (a.key.size, a.value.size) == (info.key_size, info.value_size)]
     if not fitting:
-        known = ", ".join(f"{a.key.size}/{a.value.size} ({a.release})" for a in layouts)
+        known = ", ".join(dict.fromkeys(f"{a.key.size}/{a.value.size} ({a.release})" for a in source.layouts))
         raise LayoutMismatch(
             f"{path}: key and value are {info.key_size}/{info.value_size} bytes, known are {known}",
             "this release of Cilium has a layout that cilium-py does not know yet",
@@ -115,28 +121,55 @@ def choose(layouts: Sequence[Layout[R]], opened: BpfMap, path: Path, release: st
             releases = " and ".join(a.release for a in fitting)
             raise WrongUsage(f"{path}: layout {release} does not fit {sizes} bytes", f"these fit: {releases}")
         return forced[0]
+    if len(fitting) == 1 and not info.btf_id:
+        return fitting[0]
     from cilium_py.bpf.btf import Btf
 
     btf = Btf.of_map(opened)
-    if btf is not None:
-        agreeing = [a for a in fitting if agrees(a, btf, info.btf_key_type_id, info.btf_value_type_id)]
-        if not agreeing:
-            raise LayoutMismatch(f"{path}: the map's BTF names its fields otherwise than any layout of that size")
-        fitting = agreeing
-    return fitting[0]
+    if btf is None:
+        return _assumed(source, fitting, path)
+    scored = [(evidence(each, btf, info.btf_key_type_id, info.btf_value_type_id), each) for each in fitting]
+    agreeing = [(score, each) for score, each in scored if score is not None]
+    if not agreeing:
+        raise LayoutMismatch(f"{path}: the map's BTF places its fields otherwise than any layout of that size")
+    return max(agreeing, key=lambda scored: scored[0])[1]
 
 
-def agrees(candidate: Layout[Any], btf: Any, key_type: int, value_type: int) -> bool:
-    """Whether every field that both the layout and the live map's BTF name lies at the same place."""
-    pairs = ((candidate.key, key_type), (candidate.value, value_type))
-    return all(_same_places(struct, btf.type(type_id)) for struct, type_id in pairs)
+def _assumed(source: Source[R], fitting: Sequence[Layout[R]], path: Path) -> Layout[R]:
+    if source.assumed is None:
+        releases = " and ".join(each.release for each in fitting)
+        raise LayoutMismatch(f"{path}: layouts {releases} fit and the map has no BTF to tell which", "say --layout")
+    return next((each for each in fitting if each.release == source.assumed), fitting[0])
 
 
-def _same_places(struct: type[Struct], live: Any) -> bool:
-    if live is None or not live.members:
-        return True
-    places = {member.name: (member.offset, member.size) for member in live.flat_members()}
-    return all(places.get(m.name, (m.offset, m.size)) == (m.offset, m.size) for m in struct.members)
+def evidence(candidate: Layout[Any], btf: Btf, key_type: int, value_type: int) -> tuple[int, int] | None:
+    """How well a layout agrees with a live map's BTF: (names found in it, minus names not found), more is better.
+
+    None if a name that both have lies elsewhere.
+    """
+    found = missing = 0
+    for struct, type_id in ((candidate.key, key_type), (candidate.value, value_type)):
+        live = {m.name: (m.offset, m.bit_offset, m.bits or m.size * 8) for m in btf.type(type_id).flat_members()}
+        for name, place in places(struct).items():
+            if name not in live:
+                missing += bool(live)
+            elif live[name] == place:
+                found += 1
+            else:
+                return None
+    return found, -missing
+
+
+def places(struct: type[Struct]) -> dict[str, tuple[int, int, int]]:
+    """Name -> (byte, bit in it, number of bits) of a layout's fields; one with named bits counts as those."""
+    found = {}
+    for member in struct.members:
+        if member.bits is not None:
+            for name, (first, bits) in member.bits.spans().items():
+                found[name] = (member.offset + first // 8, first % 8, bits)
+        elif not isinstance(member.kind, Pad):
+            found[member.name] = (member.offset, 0, member.size * 8)
+    return found
 
 
 def explained(error: OSError, path: Path) -> CiliumPyError:

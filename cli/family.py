@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, show_family, yes_option
+from cilium_py.cli.groups import Command, Group
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.schema import MapDef, Source, Struct, Word
 from cilium_py.table import Family, OpenTable, explained, open_source
@@ -19,7 +20,7 @@ Definition = MapDef[Any]
 def group_of(definition: Definition) -> click.Group:
     """The group of a definition, e.g. `ipcache` with its verbs."""
     name = definition.command[-1]
-    group = click.Group(name, help=definition.summary)
+    group = Group(name, help=definition.summary)
     path = " ".join(("cilium-py bpf", *definition.command))
     group.add_command(list_command(definition, path))
     if definition.make_key is not None:
@@ -33,9 +34,10 @@ def group_of(definition: Definition) -> click.Group:
 
 
 def list_command(definition: Definition, path: str) -> click.Command:
-    @click.command("list", help=_help(f"List {definition.summary[0].lower()}{definition.summary[1:]}.", [
-        f"{path} list", f"{path} list -o json | jq length",
-    ], definition.note))  # fmt: skip
+    summary = f"List {definition.summary[0].lower()}{definition.summary[1:]}."
+    help = _help(summary, [f"{path} list", f"{path} list -o json | jq length"], definition.note)
+
+    @click.command(cls=Command, name="list", help=help)
     @output_option
     @layout_option(definition)
     @settings
@@ -99,6 +101,18 @@ def _opened(definition: Definition, where: Settings, pin: str, *, write: bool = 
             raise explained(error, table.path) from error
 
 
+def writing(
+    family: Family[Any], scope: int | str | None = None, sources: tuple[Source[Any], ...] | None = None, *,
+    read_only: bool = False,
+) -> Iterator[OpenTable[Any]]:  # fmt: skip
+    """The maps of a family, open to be changed; what fails meanwhile is explained."""
+    for table in family.tables(scope, sources, read_only=read_only):
+        try:
+            yield table
+        except OSError as error:
+            raise explained(error, table.path) from error
+
+
 def build(layout: type[Struct], fields: dict[str, Any]) -> Struct:
     """A Struct of named fields. Raises WrongUsage if the live map's layout has no such field."""
     try:
@@ -108,7 +122,7 @@ def build(layout: type[Struct], fields: dict[str, Any]) -> Struct:
 
 
 def _get(definition: Definition, path: str) -> click.Command:
-    @click.command("get", help=_help("Show one entry.", [f"{path} get {_sample(definition)}"]))
+    @click.command(cls=Command, name="get", help=_help("Show one entry.", [f"{path} get {_sample(definition)}"]))
     @_words(definition.key)
     @output_option
     @settings
@@ -124,7 +138,9 @@ def _get(definition: Definition, path: str) -> click.Command:
 
 
 def _delete(definition: Definition, path: str) -> click.Command:
-    @click.command("delete", help=_help("Delete one entry.", [f"{path} delete {_sample(definition)} --yes"]))
+    @click.command(
+        cls=Command, name="delete", help=_help("Delete one entry.", [f"{path} delete {_sample(definition)} --yes"])
+    )
     @_words(definition.key)
     @yes_option
     @settings
@@ -150,7 +166,9 @@ def _update(definition: Definition, path: str) -> click.Command:
     arguments = [w.name.upper() for w in definition.value if not w.is_option]
     words_of_value = " ".join((*arguments, *(f"{o} VALUE" for o in options)))
 
-    @click.command("update", help=_help("Create or replace one entry.", [f"{sample} {words_of_value}"]))
+    @click.command(
+        cls=Command, name="update", help=_help("Create or replace one entry.", [f"{sample} {words_of_value}"])
+    )
     @_words(definition.key + definition.value)
     @settings
     def command(where: Settings, **words: Any) -> None:
@@ -164,7 +182,9 @@ def _update(definition: Definition, path: str) -> click.Command:
 
 
 def _flush(definition: Definition, path: str) -> click.Command:
-    @click.command("flush", help=_help("Delete every entry.", [f"{path} flush --dry-run", f"{path} flush --yes"]))
+    @click.command(
+        cls=Command, name="flush", help=_help("Delete every entry.", [f"{path} flush --dry-run", f"{path} flush --yes"])
+    )
     @yes_option
     @settings
     def command(where: Settings, yes: bool, dry_run: bool) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from cilium_py.schema import Address, Mac
-from cilium_py.schema.text import ip, mac
+from cilium_py.schema import Address, Mac, Prefix
+from cilium_py.schema.text import ip, mac, prefix
 
 Converter = Callable[[Any], Any]
 
@@ -19,13 +20,21 @@ def converters(row: type[tuple[Any, ...]]) -> tuple[tuple[str, Converter | None]
     return tuple((name, _converter(hints[name])) for name in row._fields)  # type: ignore[attr-defined]  # NamedTuple
 
 
+MARKED: tuple[tuple[Any, Converter], ...] = ((Address, ip), (Mac, mac), (Prefix, prefix))
+"""The words of a row that stand for bytes, and how those become text."""
+
+
 def _converter(hint: Any) -> Converter | None:
-    if hint == Address:
-        return ip
-    if hint == Mac:
-        return mac
-    if hint in (int, str, bool, float, list[str], list[int]) or getattr(hint, "__origin__", None) is None:
-        return plain if isinstance(hint, type) and issubclass(hint, tuple) else None
+    for word, convert in MARKED:
+        if hint == word:
+            return convert
+    if get_origin(hint) in (Union, UnionType):
+        return _converter(next(option for option in get_args(hint) if option is not NoneType))
+    if get_origin(hint) is list:
+        item = _converter(get_args(hint)[0])
+        return None if item is None else lambda values: [item(value) for value in values]
+    if hint in (int, str, bool, float):
+        return None
     return plain
 
 

@@ -34,7 +34,7 @@ from cilium_py.schema.fields import (
     u64,
 )
 from cilium_py.schema.golang import GoField, GoList, GoStruct, GoTable, GoType, Named, Pair
-from cilium_py.schema.mapdef import Address, Layout, Line, Mac, MapDef, Source, Table, Word
+from cilium_py.schema.mapdef import Address, Layout, Line, Mac, MapDef, Prefix, Source, Table, Word
 from cilium_py.schema.struct import Member, Struct, layout
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Named",
     "Pad",
     "Pair",
+    "Prefix",
     "Raw",
     "Source",
     "Struct",

@@ -15,6 +15,8 @@ V = TypeVar("V", bound=Struct)
 
 Address: TypeAlias = Annotated[bytes, "address"]
 """A row field: a packed IPv4 or IPv6 address, rendered as text."""
+Prefix: TypeAlias = Annotated[tuple[bytes, int], "prefix"]
+"""A row field: a packed address and a prefix length, rendered as 10.0.0.0/8."""
 Mac: TypeAlias = Annotated[bytes, "mac"]
 """A row field: a MAC address (six bytes, or eight with padding), rendered as text."""
 
@@ -41,6 +43,9 @@ class Source(Generic[R]):
     layouts: tuple[Layout[R], ...]
     replaces: str = ""
     """The pin of an older release that a node in transition fills too: passed over where this one is there."""
+    assumed: str | None = ""
+    """The release assumed where several layouts have the map's sizes and it has no BTF to tell them apart: "" the
+    newest, because it reads the older ones right; None refuses and asks for --layout."""
 
     def pin_of(self, scope: int | str | None = None) -> str:
         return self.pin if scope is None else self.pin.format(scope)

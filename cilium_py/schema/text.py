@@ -56,6 +56,11 @@ def bracketed(packed: bytes, port: int) -> str:
     return f"[{go_ip(packed)}]:{port}" if len(packed) == 16 else f"{ip(packed)}:{port}"
 
 
+def prefix(network: tuple[bytes, int]) -> str:
+    """10.0.0.0/8, whatever bits are set behind the prefix."""
+    return f"{ip(network[0])}/{network[1]}"
+
+
 def parse_ip(text: str) -> bytes:
     """Packed form of an IPv4 or IPv6 address. Raises WrongUsage."""
     try:
@@ -70,8 +75,14 @@ def parse_prefix(text: str) -> tuple[bytes, int]:
     packed = parse_ip(address)
     width = len(packed) * 8
     length = number(length_text, "a prefix length", width) if slash else width
+    return masked(packed, length), length
+
+
+def masked(packed: bytes, length: int) -> bytes:
+    """An address with the bits beyond a prefix length cleared."""
+    width = len(packed) * 8
     mask = (1 << width) - (1 << (width - length))
-    return (int.from_bytes(packed) & mask).to_bytes(len(packed)), length
+    return (int.from_bytes(packed) & mask).to_bytes(len(packed))
 
 
 def mac(packed: bytes) -> str:
