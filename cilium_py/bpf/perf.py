@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 from cilium_py.bpf.handle import Handle
 from cilium_py.bpf.map import BpfMap
@@ -37,12 +38,10 @@ class Block(NamedTuple):
     data: bytes
 
 
-class Sample(NamedTuple):
-    """What a program wrote: when (ns since the epoch), on which CPU, and its bytes, padded by the kernel."""
+Sample: TypeAlias = tuple[int, int, bytes]
+"""What a program wrote: when (ns since the epoch), on which CPU, and its bytes, which the kernel padded.
 
-    time: int
-    cpu: int
-    data: bytes
+A plain tuple: of all that is made per record, naming its parts would cost most."""
 
 
 def samples(blocks: Iterable[Block]) -> tuple[list[Sample], int]:
@@ -51,17 +50,16 @@ def samples(blocks: Iterable[Block]) -> tuple[list[Sample], int]:
     add = found.append
     lost = 0
     record = _RECORD.unpack_from
-    make = tuple.__new__
     for cpu, data in blocks:
         at, end = 0, len(data)
         while at < end:
             kind, _, size, moment, length = record(data, at)
             if kind == perf.PERF_RECORD_SAMPLE:
-                add(make(Sample, (moment, cpu, data[at + 20 : at + 20 + length])))
+                add((moment, cpu, data[at + 20 : at + 20 + length]))
             elif kind == perf.PERF_RECORD_LOST:
                 lost += _LOSS.unpack_from(data, at)[4]
             at += size
-    found.sort(key=_moment)
+    found.sort()
     return found, lost
 
 
@@ -73,10 +71,6 @@ def count(block: Block) -> int:
         found += kind == perf.PERF_RECORD_SAMPLE
         at += size
     return found
-
-
-def _moment(sample: Sample) -> int:
-    return sample[0]
 
 
 class _Ring(Handle):
@@ -101,10 +95,8 @@ class _Ring(Handle):
         # and the copies before the new tail.
         with self._barrier:
             start, end = tail & self._mask, head & self._mask
-            if start < end:
-                data = bytes(self._data[start:end])
-            else:
-                data = b"".join((self._data[start:], self._data[:end]))
+            parts = (self._data[start:end],) if start < end else (self._data[start:], self._data[:end])
+            data = b"".join(parts)
         self._positions[1] = head
         return Block(self.cpu, data)
 
@@ -225,12 +217,10 @@ class PerfReader:
         self.close()
 
 
-def online_cpus(path: str = "/sys/devices/system/cpu/online") -> list[int]:
+def online_cpus(path: Path = Path("/sys/devices/system/cpu/online")) -> list[int]:
     """The CPUs that run, by number."""
-    with open(path) as file:
-        ranges = file.read().strip().split(",")
     cpus: list[int] = []
-    for item in ranges:
+    for item in path.read_text().strip().split(","):
         first, _, last = item.partition("-")
         cpus.extend(range(int(first), int(last or first) + 1))
     return cpus

@@ -1,0 +1,82 @@
+"""perf_event_open(2), as far as a reader of BPF output needs it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from collections.abc import Callable
+from ctypes import c_int32, c_uint16, c_uint32, c_uint64
+
+from cilium_py.libbpf.checkers import failure
+
+PERF_TYPE_SOFTWARE = 1
+PERF_COUNT_SW_BPF_OUTPUT = 10
+PERF_SAMPLE_TIME = 1 << 2
+PERF_SAMPLE_RAW = 1 << 10
+PERF_FORMAT_LOST = 1 << 4
+PERF_FLAG_FD_CLOEXEC = 1 << 3
+PERF_RECORD_LOST = 2
+PERF_RECORD_SAMPLE = 9
+
+# Bits of perf_event_attr that C declares as bit fields.
+ATTR_WATERMARK = 1 << 14
+ATTR_USE_CLOCKID = 1 << 25
+
+PERF_EVENT_IOC_ENABLE = 0x2400
+
+DATA_HEAD = 1024
+DATA_TAIL = 1032
+"""Offsets of data_head and data_tail in struct perf_event_mmap_page."""
+
+_NUMBERS = {
+    "x86_64": 298,
+    "aarch64": 241,
+    "riscv64": 241,
+    "loongarch64": 241,
+    "s390x": 331,
+    "ppc64le": 319,
+}
+
+
+class perf_event_attr(ctypes.Structure):
+    """struct perf_event_attr, PERF_ATTR_SIZE_VER3."""
+
+    _fields_ = (
+        ("type", c_uint32),
+        ("size", c_uint32),
+        ("config", c_uint64),
+        ("sample_period", c_uint64),
+        ("sample_type", c_uint64),
+        ("read_format", c_uint64),
+        ("flags", c_uint64),
+        ("wakeup_watermark", c_uint32),
+        ("bp_type", c_uint32),
+        ("config1", c_uint64),
+        ("config2", c_uint64),
+        ("branch_sample_type", c_uint64),
+        ("sample_regs_user", c_uint64),
+        ("sample_stack_user", c_uint32),
+        ("clockid", c_int32),
+    )
+
+
+class perf_event_header(ctypes.Structure):
+    _fields_ = (("type", c_uint32), ("misc", c_uint16), ("size", c_uint16))
+
+
+@functools.cache
+def _syscall() -> Callable[..., int]:
+    function = ctypes.CDLL(None, use_errno=True).syscall
+    function.restype = ctypes.c_long
+    return function
+
+
+def perf_event_open(attributes: perf_event_attr, cpu: int) -> int:
+    """Open an event for every process on one CPU; return its fd."""
+    number = _NUMBERS[os.uname().machine]
+    attributes.size = ctypes.sizeof(attributes)
+    fd = _syscall()(number, ctypes.byref(attributes), -1, cpu, -1, PERF_FLAG_FD_CLOEXEC)
+    if fd < 0:
+        raise failure(ctypes.get_errno(), f"perf_event_open on CPU {cpu}")
+    return int(fd)
