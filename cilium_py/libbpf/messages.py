@@ -25,7 +25,7 @@ def warnings() -> Iterator[list[str]]:
     try:
         yield collected
     finally:
-        _collectors.remove(collected)
+        _collectors[:] = (other for other in _collectors if other is not collected)
 
 
 @functools.cache

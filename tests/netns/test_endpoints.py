@@ -1,0 +1,165 @@
+"""Endpoints made and deleted by hand, as on a node that is no lab."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
+
+import pytest
+
+from cilium_py.bpf.map import BpfMap
+from cilium_py.endpoint import store
+from cilium_py.endpoint.add import Request, add
+from cilium_py.endpoint.delete import delete
+from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.lab import Lab, build, teardown
+from cilium_py.net.namespace import NetNamespace
+from tests.netns.conftest import cilium_on
+from tests.netns.traffic import ping
+
+MADE = [f"made{n}" for n in range(6)]
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Lab]:
+    """A node without pods, and namespaces that are nobody's."""
+    made = build.up(Lab.planned(1, 0))
+    for name in MADE:
+        NetNamespace.named(name).create()
+    yield made
+    teardown.down(made.root)
+    for name in MADE:
+        NetNamespace.named(name).delete()
+
+
+@pytest.fixture
+def empty(node: Lab) -> Iterator[Lab]:
+    """The node, with no endpoint before and after."""
+    assert store.ids(node.paths("node1")) == []
+    yield node
+    for endpoint_id in store.ids(node.paths("node1")):
+        delete(node.paths("node1"), endpoint_id)
+
+
+def pins(lab: Lab) -> set[str]:
+    return {path.name for path in lab.paths("node1").globals.iterdir()}
+
+
+def entries(lab: Lab, table: str) -> int:
+    with BpfMap.open(lab.paths("node1").globals / table) as opened:
+        return len(list(opened.keys()))
+
+
+def test_add_and_delete_leave_nothing(empty: Lab) -> None:
+    paths = empty.paths("node1")
+    before = pins(empty), entries(empty, "cilium_lxc"), entries(empty, "cilium_ipcache_v2")
+    made = add(paths, Request(netns="made0", labels=("app=web",)))
+    assert made.id == 1
+    assert made.identity >= 256
+    assert pins(empty) - before[0] == {"cilium_policy_v2_00001", "cilium_calls_00001"}
+    assert entries(empty, "cilium_lxc") == before[1] + 2
+    assert ping(empty, "node1", str(made.ipv4))
+    delete(paths, made.id)
+    after = pins(empty), entries(empty, "cilium_lxc"), entries(empty, "cilium_ipcache_v2")
+    assert after == before
+    assert not paths.endpoint_links(made.id).parent.exists()
+    assert [path.name for path in paths.state_dir.iterdir() if path.name.startswith("1")] == []
+
+
+def test_asking_twice_changes_nothing(empty: Lab) -> None:
+    request = Request(name="web", netns="made0", ipv4=IPv4Address("10.244.1.77"), labels=("app=web", "zone=a"))
+    first = add(empty.paths("node1"), request)
+    assert add(empty.paths("node1"), request) == first
+    assert first.labels == ("container:app=web", "container:zone=a")
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (Request(netns="made0", ipv4=IPv4Address("10.244.1.78")), "is there already"),
+        (Request(netns="made1", ipv4=IPv4Address("10.244.1.77")), "has it already"),
+        (Request(netns="made1", name="web"), "has it already"),
+        (Request(netns="made1", id=1), "has it already"),
+        (Request(netns="no-such"), "no such network namespace"),
+        (Request(interface="no-such", ipv4=IPv4Address("10.244.1.79")), "no such network interface"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_conflicts_change_nothing(empty: Lab, request_: Request, words: str) -> None:
+    paths = empty.paths("node1")
+    made = add(paths, Request(name="web", netns="made0", ipv4=IPv4Address("10.244.1.77")))
+    with pytest.raises(CiliumPyError, match=words):
+        add(paths, request_)
+    assert list(store.all(paths)) == [made]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(),
+        Request(netns="../escape"),
+        Request(netns="made0", name="../../escape"),
+        Request(netns="made0", pod_interface="a/b"),
+        Request(netns="made0", id=0),
+        Request(netns="made0", id=65535),
+        Request(netns="made0", labels=("no such=label",)),
+        Request(netns="made0", labels=("reserved:nobody",)),
+        Request(netns="made0", ipv4=IPv4Address("10.244.1.254")),
+    ],
+)
+def test_wrong_words_are_refused(empty: Lab, request_: Request) -> None:
+    with pytest.raises(WrongUsage):
+        add(empty.paths("node1"), request_)
+    assert store.ids(empty.paths("node1")) == []
+
+
+def test_parallel_adds(empty: Lab) -> None:
+    paths = empty.paths("node1")
+    with ThreadPoolExecutor(len(MADE)) as pool:
+        made = list(pool.map(lambda name: add(paths, Request(netns=name, labels=(f"name={name}",))), MADE))
+    assert sorted(endpoint.id for endpoint in made) == list(range(1, len(MADE) + 1))
+    assert len({endpoint.ipv4 for endpoint in made}) == len(MADE)
+    assert len({endpoint.identity for endpoint in made}) == len(MADE)
+
+
+def test_same_labels_same_identity(empty: Lab) -> None:
+    paths = empty.paths("node1")
+    first = add(paths, Request(netns="made0", labels=("app=web",)))
+    second = add(paths, Request(netns="made1", labels=("app=web",)))
+    third = add(paths, Request(netns="made2", labels=("app=db",)))
+    assert first.identity == second.identity != third.identity
+
+
+def test_identity_is_given_back(empty: Lab) -> None:
+    paths = empty.paths("node1")
+    first = add(paths, Request(netns="made0", labels=("app=web",)))
+    delete(paths, first.id)
+    assert add(paths, Request(netns="made0", labels=("app=db",))).identity == first.identity
+
+
+def test_commands(empty: Lab) -> None:
+    cilium = cilium_on(empty, "node1")
+    cilium("endpoint", "add", "--netns", "made0", "--label", "app=web", "--ip", "10.244.1.50")
+    listed = json.loads(cilium("endpoint", "list", "-o", "json").stdout)
+    assert [row["status"] for row in listed] == ["ready"]
+    assert listed[0]["ipv4"] == "10.244.1.50"
+    shown = json.loads(cilium("endpoint", "get", "1").stdout)[0]
+    assert shown["status"]["state"] == "ready"
+    assert cilium("status").returncode == 0
+    assert "would delete" in cilium("endpoint", "delete", "1", "--dry-run").stdout
+    assert store.ids(empty.paths("node1")) == [1]
+    cilium("endpoint", "delete", "1", "--yes")
+    assert cilium("endpoint", "get", "1", check=False).returncode == 1
+
+
+def test_status_tells_what_is_missing(empty: Lab) -> None:
+    cilium = cilium_on(empty, "node1")
+    made = add(empty.paths("node1"), Request(netns="made0"))
+    (empty.paths("node1").endpoint_links(made.id) / "cil_from_container").unlink()
+    done = cilium("status", check=False)
+    assert done.returncode == 1
+    assert "cil_from_container is not attached" in done.stdout
+    cilium("endpoint", "regenerate", "1")
+    assert cilium("status").returncode == 0
