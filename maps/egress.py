@@ -25,6 +25,7 @@ from cilium_py.schema import (
     Layout,
     MapDef,
     Pair,
+    Prefix,
     Source,
     Struct,
     Table,
@@ -90,8 +91,7 @@ class EntryWithInterface6(Struct):
 
 class Row(NamedTuple):
     source: Address
-    destination: Address
-    prefix_length: int
+    destination: Prefix
     egress_ip: Address
     gateway: Address
     verdict: str
@@ -103,8 +103,7 @@ class Row(NamedTuple):
 def decode(key: Key4 | Key6, entry: Entry4 | Entry6, egress_ifindex: int = 0) -> Row:
     return Row(
         key.saddr,
-        key.daddr,
-        key.lpm_key - 8 * len(key.saddr),
+        (key.daddr, key.lpm_key - 8 * len(key.saddr)),
         entry.egress_ip,
         entry.gateway_ip,
         GATEWAYS.get(entry.gateway_ip, ""),
@@ -121,15 +120,15 @@ def order(row: Row) -> tuple[object, ...]:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    destination = f"{go_ip(row.destination)}/{row.prefix_length}"
-    return go_ip(row.source), destination, ip(row.egress_ip), row.verdict or ip(row.gateway)
+    address, length = row.destination
+    return go_ip(row.source), f"{go_ip(address)}/{length}", ip(row.egress_ip), row.verdict or ip(row.gateway)
 
 
 def compat_cells(row: Row) -> tuple[str, ...]:
     """cilium-dbg cannot say a prefix of IPv4-mapped addresses that is longer than 32 bits."""
     source, destination, *rest = cells(row)
-    is_said = row.prefix_length <= 8 * len(unmapped(row.destination))
-    return source, destination if is_said else "invalid Prefix", *rest
+    address, length = row.destination
+    return source, destination if length <= 8 * len(unmapped(address)) else "invalid Prefix", *rest
 
 
 ITEM = GoType("SourceIP", "DestCIDR", "EgressIP", "GatewayIP")

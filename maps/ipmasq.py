@@ -9,11 +9,11 @@ struct lpm_v4_key {                 struct lpm_val {
 from typing import NamedTuple
 
 from cilium_py.schema import (
-    Address,
     GoList,
     Layout,
     MapDef,
     Pair,
+    Prefix,
     Source,
     Struct,
     Table,
@@ -24,7 +24,7 @@ from cilium_py.schema import (
     u32,
 )
 from cilium_py.schema.golang import Marshaled
-from cilium_py.schema.text import ip
+from cilium_py.schema.text import prefix
 
 
 @layout(size=8, c="lpm_v4_key")
@@ -45,28 +45,23 @@ class Value(Struct):
 
 
 class Row(NamedTuple):
-    address: Address
-    prefix_length: int
+    prefix: Prefix
 
 
 def decode(key: Key4 | Key6, _value: Value) -> Row:
-    return Row(key.addr, key.lpm)
+    return Row((key.addr, key.lpm))
 
 
 def order(row: Row) -> tuple[object, ...]:
-    return len(row.address), row
-
-
-def prefix(row: Row) -> str:
-    return f"{ip(row.address)}/{row.prefix_length}"
+    return len(row.prefix[0]), row
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    return prefix(row), ""
+    return prefix(row.prefix), ""
 
 
 def compat_item(pair: Pair) -> Marshaled:
-    return Marshaled(prefix(pair.row))
+    return Marshaled(prefix(pair.row.prefix))
 
 
 MAP = MapDef(

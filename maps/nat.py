@@ -1,0 +1,133 @@
+"""Source NAT: for each direction of a translated connection, the address and port to put in.
+
+struct nat_entry {                  struct ipv4_nat_entry {
+    __u64 created, needs_ct;            struct nat_entry common;
+    __u64 pad1, pad2;                   union { struct lb4_reverse_nat nat_info;
+};                                              struct { __be32 to_saddr; __be16 to_sport; };
+                                                struct { __be32 to_daddr; __be16 to_dport; }; };
+                                    };
+
+The key is conntrack's tuple, stored as the packet has it. An OUT entry gives the new source, an IN entry the new
+destination. `created` is in the clock of conntrack: seconds of CLOCK_MONOTONIC, or jiffies >> 8. Up to 1.13 the
+place of needs_ct was host_local.
+"""
+
+from typing import NamedTuple
+
+from cilium_py.maps.ct import RECORD, TUPLE_IN, TUPLE_RELATED, TUPLE_SERVICE, Key4, Key6, compat_key
+from cilium_py.schema import (
+    Address,
+    GoList,
+    GoStruct,
+    GoType,
+    Layout,
+    Line,
+    MapDef,
+    Pair,
+    Source,
+    Struct,
+    be16,
+    ip4,
+    ip6,
+    layout,
+    pad2,
+    pad6,
+    pad16,
+    u64,
+)
+from cilium_py.schema.text import bracketed, go_ip, protocol_name
+
+
+@layout(size=40, c="ipv4_nat_entry")
+class Entry4(Struct):
+    created: u64
+    needs_ct: u64
+    pad1: pad16
+    to_saddr: ip4
+    to_sport: be16
+    pad: pad2
+
+
+@layout(size=56, c="ipv6_nat_entry")
+class Entry6(Struct):
+    created: u64
+    needs_ct: u64
+    pad1: pad16
+    to_saddr: ip6
+    to_sport: be16
+    pad: pad6
+
+
+class Row(NamedTuple):
+    protocol: str
+    direction: str
+    source: Address
+    source_port: int
+    destination: Address
+    destination_port: int
+    related: bool
+    service: bool
+    to: Address
+    to_port: int
+    created: int
+    needs_ct: int
+
+
+def decode(key: Key4 | Key6, entry: Entry4 | Entry6) -> Row:
+    flags = key.flags
+    return Row(
+        protocol_name(key.nexthdr),
+        "IN" if flags & TUPLE_IN else "OUT",
+        key.saddr,
+        key.sport,
+        key.daddr,
+        key.dport,
+        bool(flags & TUPLE_RELATED),
+        bool(flags & TUPLE_SERVICE),
+        entry.to_saddr,
+        entry.to_sport,
+        entry.created,
+        entry.needs_ct,
+    )
+
+
+def line(row: Row, age: int | None = None) -> str:
+    """The line of `cilium-dbg bpf nat list`; `age` is in seconds, without it the time of creation stands raw."""
+    words = "".join(word for word, is_set in ((" related", row.related), (" service", row.service)) if is_set)
+    created = row.created if age is None else f"{age}sec ago"
+    return (
+        f"{row.protocol} {row.direction} {bracketed(row.source, row.source_port)}"
+        f" -> {bracketed(row.destination, row.destination_port)}{words}"
+        f" XLATE_{'DST' if row.direction == 'IN' else 'SRC'} {bracketed(row.to, row.to_port)}"
+        f" Created={created} NeedsCT={row.needs_ct}"
+    )
+
+
+ENTRY = GoType("Created", "NeedsCT", "Pad1", "Pad2", "Addr", "Port")
+
+
+def compat_item(pair: Pair) -> GoStruct:
+    """A record of `cilium-dbg bpf nat list -o json`: ports as they lie in memory."""
+    created, needs_ct, address, port = pair.value
+    text = f"Addr={go_ip(address)} Port={port} Created={created} NeedsCT={needs_ct}\n"
+    value = ENTRY(created, needs_ct, 0, 0, address, port, text=text, reference="interface")
+    return RECORD(compat_key(pair.key), value)
+
+
+LAYOUTS_4 = (Layout("1.12", Key4, Entry4, decode),)
+LAYOUTS_6 = (Layout("1.12", Key6, Entry6, decode),)
+GLOBAL = (Source("cilium_snat_v4_external", LAYOUTS_4), Source("cilium_snat_v6_external", LAYOUTS_6))
+CLUSTER = (
+    Source("cilium_per_cluster_snat_v4_external_{}", LAYOUTS_4),
+    Source("cilium_per_cluster_snat_v6_external_{}", LAYOUTS_6),
+)
+
+MAP = MapDef(
+    command=("nat",),
+    summary="Source NAT tables",
+    row=Row,
+    text=Line(line),
+    sources=GLOBAL,
+    can_flush=True,
+    compat=GoList(compat_item, blank_line_after_map=True),
+)
