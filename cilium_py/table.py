@@ -198,7 +198,7 @@ class Family(Generic[R]):
     ) -> Iterator[OpenTable[R]]:
         """Each map that is pinned, opened; those that are not are passed over unless none is there."""
         found, missing, replaced = 0, None, set[str]()
-        for source in sources or self.definition.sources:
+        for source in self.definition.sources if sources is None else sources:
             if source.pin in replaced:
                 continue
             try:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cilium_py.errors import WrongUsage
+from cilium_py.errors import MapMissing, WrongUsage
 from cilium_py.paths import NodePaths
 from cilium_py.render import FORMATS, Output, write
 from cilium_py.schema import Line, Table
@@ -100,6 +100,10 @@ def show_family(output: Output, family: Family[R], tables: Iterable[OpenTable[R]
     stream = sys.stdout.buffer
     try:
         write_compat(stream, output, definition, (table.dump() for table in opened))
+    except MapMissing:
+        if definition.compat and definition.compat.empty_without_map:
+            write_compat(stream, output, definition, ())
+        raise
     finally:
         stream.flush()
 

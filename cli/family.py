@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 import click
 
@@ -14,6 +14,7 @@ from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.schema import MapDef, Source, Struct, Word
 from cilium_py.table import Family, OpenTable, explained, open_source
 
+R = TypeVar("R", bound=tuple[Any, ...])
 Definition = MapDef[Any]
 
 
@@ -43,9 +44,23 @@ def list_command(definition: Definition, path: str) -> click.Command:
     @settings
     def command(where: Settings, output: str | None, layout: str | None) -> None:
         form = where.output(output)
-        show_family(form, Family(definition, where.paths.globals, layout))
+        family = Family(definition, where.paths.globals, layout)
+        show_family(form, family, family.tables(sources=seen(where, definition.sources)))
 
     return command
+
+
+def seen(where: Settings, sources: tuple[Source[R], ...]) -> tuple[Source[R], ...]:
+    """The maps to read: in compat not those of an address family that the agent's options switch off."""
+    if not where.compat:
+        return sources
+    from cilium_py.node.runtime import RuntimeConfig, read
+
+    with suppress(CiliumPyError):
+        config = read(where.paths.state_dir) or RuntimeConfig()
+        off = {4 * (not config.ipv4), 6 * (not config.ipv6)} - {0}
+        return tuple(source for source in sources if source.family not in off)
+    return sources
 
 
 def layout_option(definition: Definition) -> Callable[[Any], Any]:

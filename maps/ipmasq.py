@@ -74,5 +74,5 @@ MAP = MapDef(
         Source("cilium_ipmasq_v6", (Layout("1.14", Key6, Value, decode),)),
     ),
     order=order,
-    compat=GoList(compat_item),
+    compat=GoList(compat_item, empty_without_map=True),
 )

@@ -116,10 +116,13 @@ def compat_item(pair: Pair) -> GoStruct:
 
 LAYOUTS_4 = (Layout("1.12", Key4, Entry4, decode),)
 LAYOUTS_6 = (Layout("1.12", Key6, Entry6, decode),)
-GLOBAL = (Source("cilium_snat_v4_external", LAYOUTS_4), Source("cilium_snat_v6_external", LAYOUTS_6))
+GLOBAL = (
+    Source("cilium_snat_v4_external", LAYOUTS_4, family=4),
+    Source("cilium_snat_v6_external", LAYOUTS_6, family=6),
+)
 CLUSTER = (
-    Source("cilium_per_cluster_snat_v4_external_{}", LAYOUTS_4),
-    Source("cilium_per_cluster_snat_v6_external_{}", LAYOUTS_6),
+    Source("cilium_per_cluster_snat_v4_external_{}", LAYOUTS_4, family=4),
+    Source("cilium_per_cluster_snat_v6_external_{}", LAYOUTS_6, family=6),
 )
 
 MAP = MapDef(

@@ -48,8 +48,8 @@ MAP = MapDef(
     row=Row,
     text=Line(line),
     sources=(
-        Source("cilium_snat_v4_alloc_retries", (Layout("1.18", Key, Value, decode_4),)),
-        Source("cilium_snat_v6_alloc_retries", (Layout("1.18", Key, Value, decode_6),)),
+        Source("cilium_snat_v4_alloc_retries", (Layout("1.18", Key, Value, decode_4),), family=4),
+        Source("cilium_snat_v6_alloc_retries", (Layout("1.18", Key, Value, decode_6),), family=6),
     ),
     compat=GoList(compat_item, document_per_map=True),
 )

@@ -129,7 +129,7 @@ MAP = MapDef(
     text=Line(line),
     sources=(
         Source("cilium_capture4_rules", (Layout("1.12", Key4, Rule, decode),)),
-        Source("cilium_capture6_rules", (Layout("1.12", Key6, Rule, decode),)),
+        Source("cilium_capture6_rules", (Layout("1.12", Key6, Rule, decode),), family=6),
     ),
     order=order,
     compat=GoList(compat_item, blank_line_after_map=True),

@@ -108,6 +108,8 @@ class GoTable(Generic[R]):
     titles_when_empty: bool = False
     text: Table[R] | None = None
     """A table of the rows in place of the two columns."""
+    empty_without_map: bool = False
+    """Maps that are not pinned print like empty ones."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class GoList(Generic[R]):
     """An empty JSON list is null."""
     document_per_map: bool = False
     """Each map has its own JSON document."""
+    empty_without_map: bool = False
+    """Maps that are not pinned print like empty ones."""
     blank_line_after_map: bool = False
     """In text, an empty line follows the lines of each map."""
 

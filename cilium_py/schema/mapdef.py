@@ -47,6 +47,9 @@ class Source(Generic[R]):
     """The release assumed where several layouts have the map's sizes and it has no BTF to tell them apart: "" the
     newest, because it reads the older ones right; None refuses and asks for --layout."""
 
+    family: int = 0
+    """4 or 6: cilium-dbg passes over this map where the agent's options switch that off."""
+
     def pin_of(self, scope: int | str | None = None) -> str:
         return self.pin if scope is None else self.pin.format(scope)
 
