@@ -6,12 +6,12 @@ import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cilium_py.errors import CiliumPyError, RegenerationFailed
 from cilium_py.libbpf import VerifierError
 from cilium_py.loader import header, state, template
 from cilium_py.loader.attach import Hook
-from cilium_py.loader.compiler import Compiler
 from cilium_py.loader.endpoint import EndpointPrograms
 from cilium_py.loader.phases import Phases
 from cilium_py.loader.template import Template
@@ -21,6 +21,9 @@ from cilium_py.paths import NodePaths
 
 from . import store
 from .model import Endpoint
+
+if TYPE_CHECKING:
+    from cilium_py.loader.compiler import Compiler
 
 VERIFIER_LOG = "verifier.log"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -64,7 +63,7 @@ def source_directory() -> Path:
 
 def _includes() -> list[str]:
     """<asm/types.h> lies in a directory of the machine's own, which clang does not search for another target."""
-    own = Path("/usr/include") / f"{platform.machine()}-linux-gnu"
+    own = Path("/usr/include") / f"{os.uname().machine}-linux-gnu"
     return ["-I.", *(["-isystem", str(own)] if own.is_dir() else [])]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import time
 
 SYS_membarrier = {"x86_64": 324, "ppc64le": 365, "s390x": 356}
@@ -21,7 +20,7 @@ def wait_for_running_programs() -> None:
     A program array forgets its programs with its last pin or fd, so the old one must outlive its last packet.
     The kernel answers MEMBARRIER_CMD_GLOBAL after an RCU grace period, and programs run inside RCU.
     """
-    number = SYS_membarrier.get(platform.machine(), 283)
+    number = SYS_membarrier.get(os.uname().machine, 283)
     library = ctypes.CDLL(None, use_errno=True)
     if library.syscall(number, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0:
         return

@@ -8,7 +8,6 @@ import errno
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,12 +42,18 @@ def write_json(path: Path, value: Any) -> None:  # whatever json can write
 
 
 def remove_directory(path: Path) -> None:
-    """Remove a directory of ours and what is in it; a link is removed, not followed."""
+    """Remove a directory and what is in it, if it is there; a link is removed, not followed."""
     if path.is_symlink():
         path.unlink()
-    else:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(path)
+        return
+    for directory, directories, files in os.walk(path, topdown=False):
+        for name in files:
+            Path(directory, name).unlink()
+        for name in directories:
+            inner = Path(directory, name)
+            inner.unlink() if inner.is_symlink() else inner.rmdir()
+    with contextlib.suppress(FileNotFoundError):
+        path.rmdir()
 
 
 def exchange(first: Path, second: Path) -> None:

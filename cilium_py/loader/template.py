@@ -6,13 +6,16 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cilium_py.errors import LibraryMissing
 from cilium_py.paths import NodePaths
 
 from . import header, state
-from .compiler import Compiler
 from .header import Settings
+
+if TYPE_CHECKING:
+    from .compiler import Compiler
 
 OBJECT = "bpf_lxc.o"
 

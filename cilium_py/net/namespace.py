@@ -9,15 +9,17 @@ import os
 import re
 import socket
 import struct
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cilium_py.errors import CiliumPyError, WrongUsage
 
 from . import libc
+
+if TYPE_CHECKING:
+    import subprocess
 
 DIRECTORY = Path("/run/netns")
 OWN = Path("/proc/thread-self/ns/net")
@@ -129,6 +131,8 @@ class NetNamespace:
         self, argv: Sequence[str], etc: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         """Start a command inside, its output in text pipes. The caller waits for it."""
+        import subprocess
+
         return subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
@@ -147,6 +151,8 @@ class NetNamespace:
         timeout: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside to its end."""
+        import subprocess
+
         process = self.spawn(argv, etc, env)
         try:
             stdout, stderr = process.communicate(timeout=timeout)
