@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 CLONE_NEWNS, CLONE_NEWTIME, CLONE_NEWNET = 0x20000, 0x80, 0x40000000
-MS_REC, MS_PRIVATE = 0x4000, 1 << 18
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 BPFFS, STATE = Path("/sys/fs/bpf"), Path("/run/cilium/state")
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -107,7 +107,11 @@ def _mounts(env: dict[str, Any]) -> None:
     _mount("run", "/run", "tmpfs")
     STATE.mkdir(parents=True)
     if "schedstat" in env:
+        behind = Path("/run/proc")
+        behind.mkdir()
+        _mount("/proc", behind, None, MS_BIND | MS_REC)
         _mount("proc", "/proc", "tmpfs")
+        Path("/proc/self").symlink_to(behind / "self")
         Path("/proc/schedstat").write_text(f"version 15\ntimestamp {env['schedstat']}\n")
     bpffs = env.get("bpffs", BPFFS)
     if bpffs is not None:
