@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Names every struct that the programs share with user space, so that this object's BTF holds them all. It is never
- * loaded: its types are compared with Cilium's and with those of the Python side.
+ * Names every struct that the programs share with user space, so that this object's BTF holds them
+ * all. It is never loaded: its types are compared with Cilium's and with those of the Python side.
  */
 #include "lib/config.h"
 #include "lib/auth.h"
@@ -30,7 +30,7 @@
 #include "lib/vtep.h"
 
 /* The compiler describes the type of every global variable. */
-#define JOIN(a, b) a##b
+#define JOIN(a, b)   a##b
 #define NAME(number) JOIN(shared_, number)
 #define SHARED(type) type NAME(__COUNTER__)
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * An endpoint's programs. cil_from_container and cil_to_container sit on the host side of its interface pair, for what
- * leaves it and what enters it; cil_lxc_policy stands in cilium_call_policy under the endpoint's number, for what the
- * programs of other interfaces bring it.
+ * An endpoint's programs. cil_from_container and cil_to_container sit on the host side of its
+ * interface pair, for what leaves it and what enters it; cil_lxc_policy stands in
+ * cilium_call_policy under the endpoint's number, for what the programs of other interfaces bring
+ * it.
  */
 #include "lib/config.h"
 #include "lib/arp.h"
@@ -139,7 +140,10 @@ int cil_from_container(struct __sk_buff *ctx)
 	int ret;
 
 	ctx_clear_cb(ctx);
-	/* veth leaves its receive queue here, which would pin all traffic to one queue of the next device. */
+	/*
+	 * veth leaves its receive queue here, which would pin all traffic to one queue of the next
+	 * device.
+	 */
 	ctx->queue_mapping = 0;
 	trace_packet(ctx, &site);
 
@@ -150,9 +154,8 @@ int cil_from_container(struct __sk_buff *ctx)
 	else if (enable_ipv6 && proto == bpf_htons(ETH_P_IPV6))
 		ret = tail_call_internal(ctx, CILIUM_CALL_IPV6_FROM_LXC, &ext_err);
 	else if (enable_ipv4 && proto == bpf_htons(ETH_P_ARP))
-		ret = enable_arp_responder ?
-			      tail_call_internal(ctx, CILIUM_CALL_ARP, &ext_err) :
-			      TC_ACT_OK;
+		ret = enable_arp_responder ? tail_call_internal(ctx, CILIUM_CALL_ARP, &ext_err)
+					   : TC_ACT_OK;
 	else
 		ret = DROP_UNKNOWN_L3;
 
@@ -166,7 +169,7 @@ int tail_ipv4_policy(struct __sk_buff *ctx)
 {
 	__u32 src_label = ctx_load_and_clear(ctx, CB_SRC_LABEL);
 	bool from_host = ctx_load_and_clear(ctx, CB_FROM_HOST);
-	bool redirect = ctx->cb[CB_DELIVERY_REDIRECT];
+	bool redirect = ctx_load(ctx, CB_DELIVERY_REDIRECT);
 	__s8 ext_err = 0;
 	int ret = deliver_by_policy(ctx, false, src_label, redirect, from_host, &ext_err);
 
@@ -178,7 +181,7 @@ int tail_ipv6_policy(struct __sk_buff *ctx)
 {
 	__u32 src_label = ctx_load_and_clear(ctx, CB_SRC_LABEL);
 	bool from_host = ctx_load_and_clear(ctx, CB_FROM_HOST);
-	bool redirect = ctx->cb[CB_DELIVERY_REDIRECT];
+	bool redirect = ctx_load(ctx, CB_DELIVERY_REDIRECT);
 	__s8 ext_err = 0;
 	int ret = deliver_by_policy(ctx, true, src_label, redirect, from_host, &ext_err);
 
@@ -193,7 +196,7 @@ int tail_ipv4_ct_ingress_policy_only(struct __sk_buff *ctx)
 
 	if (!IS_ERR(ret))
 		ret = tail_call_internal(ctx, CILIUM_CALL_IPV4_TO_LXC_POLICY_ONLY, &ext_err);
-	return drop_to_container(ctx, ctx->cb[CB_SRC_LABEL], ret, ext_err, __LINE__);
+	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
 }
 
 SEC("tc")
@@ -204,7 +207,7 @@ int tail_ipv6_ct_ingress_policy_only(struct __sk_buff *ctx)
 
 	if (!IS_ERR(ret))
 		ret = tail_call_internal(ctx, CILIUM_CALL_IPV6_TO_LXC_POLICY_ONLY, &ext_err);
-	return drop_to_container(ctx, ctx->cb[CB_SRC_LABEL], ret, ext_err, __LINE__);
+	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
 }
 
 SEC("tc")
@@ -223,7 +226,7 @@ int cil_lxc_policy(struct __sk_buff *ctx)
 	else
 		ret = DROP_UNKNOWN_L3;
 
-	return drop_to_container(ctx, ctx->cb[CB_SRC_LABEL], ret, ext_err, __LINE__);
+	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
 }
 
 /* The way in, by the endpoint's interface. */
@@ -256,7 +259,7 @@ int tail_ipv4_ct_ingress(struct __sk_buff *ctx)
 
 	if (!IS_ERR(ret))
 		ret = tail_call_internal(ctx, CILIUM_CALL_IPV4_TO_ENDPOINT, &ext_err);
-	return drop_to_container(ctx, ctx->cb[CB_SRC_LABEL], ret, ext_err, __LINE__);
+	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
 }
 
 SEC("tc")
@@ -267,7 +270,7 @@ int tail_ipv6_ct_ingress(struct __sk_buff *ctx)
 
 	if (!IS_ERR(ret))
 		ret = tail_call_internal(ctx, CILIUM_CALL_IPV6_TO_ENDPOINT, &ext_err);
-	return drop_to_container(ctx, ctx->cb[CB_SRC_LABEL], ret, ext_err, __LINE__);
+	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
 }
 
 SEC("tc")
@@ -296,7 +299,8 @@ int cil_to_container(struct __sk_buff *ctx)
 	site.src_label = identity;
 	trace_packet(ctx, &site);
 
-	ctx->cb[CB_SRC_LABEL] = identity;
+	if (proto != bpf_htons(ETH_P_ARP))
+		ctx_store(ctx, CB_SRC_LABEL, identity);
 	if (enable_ipv4 && proto == bpf_htons(ETH_P_IP))
 		ret = tail_call_internal(ctx, CILIUM_CALL_IPV4_CT_INGRESS, &ext_err);
 	else if (enable_ipv6 && proto == bpf_htons(ETH_P_IPV6))
@@ -306,7 +310,6 @@ int cil_to_container(struct __sk_buff *ctx)
 	else
 		ret = DROP_UNKNOWN_L3;
 
-	ctx->cb[CB_SRC_LABEL] = 0;
 	return IS_ERR(ret) ? drop_to_container(ctx, identity, ret, ext_err, __LINE__) : ret;
 }
 

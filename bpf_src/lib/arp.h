@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The endpoint asks for its gateway's MAC, whichever address it takes for its gateway, and gets the interface's. */
+/*
+ * The endpoint asks for its gateway's MAC, whichever address it takes for its gateway, and gets
+ * the interface's.
+ */
 #pragma once
 
 #include "config.h"
@@ -24,7 +27,10 @@ struct arp_eth_ipv4 {
 	__u8 ar_tip[4];
 } __packed;
 
-/* Turn the request around, or pass it to the stack: what is no request to us, and who asks for the endpoint itself. */
+/*
+ * Turn the request around, or pass it to the stack: what is no request to us, and who asks for the
+ * endpoint itself.
+ */
 static __always_inline int arp_respond(struct __sk_buff *ctx)
 {
 	struct ethhdr *eth = (void *)(long)ctx->data;

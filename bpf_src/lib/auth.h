@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Mutual authentication: which pairs of identities have proved themselves to each other, and until when. */
+/*
+ * Mutual authentication: which pairs of identities have proved themselves to each other, and until
+ * when.
+ */
 #pragma once
 
 #include "ctx.h"
@@ -21,7 +24,10 @@ struct auth_info {
 
 _Static_assert(sizeof(struct auth_key) == 12, "auth_key");
 
-/* identities, node and kind of authentication -> the time it expires, in units of 512 ns since 1970 */
+/*
+ * identities, node and kind of authentication -> the time it expires, in units of 512 ns since
+ * 1970
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct auth_key);
@@ -44,7 +50,9 @@ enum {
 	RUNTIME_CONFIG_UTIME_OFFSET = 0,
 };
 
-/* Time of day in units of 512 ns: the monotonic clock plus an offset that the control side keeps. */
+/*
+ * Time of day in units of 512 ns: the monotonic clock plus an offset that the control side keeps.
+ */
 static __always_inline __u64 utime_now(void)
 {
 	__u32 setting = RUNTIME_CONFIG_UTIME_OFFSET;
@@ -65,9 +73,9 @@ static __always_inline int auth_lookup(__u32 local_label, __u32 remote_label,
 	struct auth_info *auth;
 
 	if (remote && remote->flag_has_tunnel_ep) {
-		const struct node_value *node = remote->flag_ipv6_tunnel_ep ?
-							node_lookup_ip6(&remote->tunnel_endpoint.ip6) :
-							node_lookup_ip4(remote->tunnel_endpoint.ip4);
+		const struct node_value *node =
+			remote->flag_ipv6_tunnel_ep ? node_lookup_ip6(&remote->tunnel_endpoint.ip6)
+						    : node_lookup_ip4(remote->tunnel_endpoint.ip4);
 
 		if (!node || !node->id)
 			return DROP_NO_NODE_ID;

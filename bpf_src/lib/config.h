@@ -2,11 +2,13 @@
 /*
  * Everything that differs from node to node or endpoint to endpoint.
  *
- * Each option is a read-only variable which the loader sets by name before the object is loaded. The verifier knows
- * the value by then and drops the code behind an option that is off. The description stays in the object as a BTF
- * declaration tag, so the list of options can be printed from the object alone.
+ * Each option is a read-only variable which the loader sets by name before the object is loaded.
+ * The verifier knows the value by then and drops the code behind an option that is off. The
+ * description stays in the object as a BTF declaration tag, so the list of options can be printed
+ * from the object alone.
  *
- * Numbers are in host byte order. Addresses and MACs are bytes as they stand in a packet. Times are in seconds.
+ * Numbers are in host byte order. Addresses and MACs are bytes as they stand in a packet. Times
+ * are in seconds.
  */
 #pragma once
 

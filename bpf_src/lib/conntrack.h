@@ -26,16 +26,16 @@ static __always_inline bool ct_entry_alive(const struct ct_entry *entry)
 static __always_inline __u32 ct_lifetime(const struct ct_entry *entry, bool tcp, enum ct_dir dir)
 {
 	if (!tcp)
-		return dir == CT_SERVICE ? ct_service_lifetime_nontcp :
-					   ct_connection_lifetime_nontcp;
+		return dir == CT_SERVICE ? ct_service_lifetime_nontcp
+					 : ct_connection_lifetime_nontcp;
 	if (!entry->seen_non_syn)
 		return ct_syn_timeout;
 	return dir == CT_SERVICE ? ct_service_lifetime_tcp : ct_connection_lifetime_tcp;
 }
 
 /*
- * Extend the entry's life and note the packet's flags. Returns how many bytes of the packet are worth a trace report:
- * none unless a flag is new or the last report of this direction is too old.
+ * Extend the entry's life and note the packet's flags. Returns how many bytes of the packet are
+ * worth a trace report: none unless a flag is new or the last report of this direction is too old.
  */
 static __always_inline __u32 ct_refresh(struct ct_entry *entry, __u32 lifetime, enum ct_dir dir,
 					__u8 flags)
@@ -53,23 +53,35 @@ static __always_inline __u32 ct_refresh(struct ct_entry *entry, __u32 lifetime, 
 	return trace_payload_len;
 }
 
-/* A FIN closes one direction. So does an RST, unless the connection never opened: then it is over at once. */
+/*
+ * A FIN closes one direction; an RST both, and so does a FIN of a service, whose entry only sees
+ * one.
+ */
 static __always_inline void ct_close(struct ct_entry *entry, enum ct_dir dir, __u8 flags)
 {
-	bool opened = entry->rx_flags_seen & entry->tx_flags_seen & TCP_SYN;
-	bool over = (flags & TCP_RST) && !opened && dir != CT_SERVICE;
+	bool both = (flags & TCP_RST) || dir == CT_SERVICE;
 
-	if (over || dir == CT_INGRESS)
+	if (both || dir == CT_INGRESS)
 		entry->rx_closing = 1;
-	if (over || dir != CT_INGRESS)
+	if (both || dir == CT_EGRESS)
 		entry->tx_closing = 1;
 	if (!ct_entry_alive(entry))
 		ct_refresh(entry, ct_close_timeout, dir, flags);
 }
 
+static __always_inline void ct_reopen(struct ct_entry *entry, enum ct_dir dir, __u8 flags)
+{
+	entry->rx_closing = 0;
+	entry->tx_closing = 0;
+	entry->seen_non_syn = 0;
+	entry->rx_flags_seen = 0;
+	entry->tx_flags_seen = 0;
+	ct_refresh(entry, ct_syn_timeout, dir, flags);
+}
+
 /*
- * Look one tuple up. A SYN on a connection that is closing finds nothing, so that a new one takes its place.
- * flags: of the TCP header, 0 for other protocols.
+ * Look one tuple up. A SYN on a connection that is closing opens it again, as a new one that
+ * policy has to allow. flags: of the TCP header, 0 for other protocols.
  */
 static __always_inline enum ct_status ct_lookup_entry(void *map, const void *tuple, bool tcp,
 						      enum ct_dir dir, __u8 flags, __u32 len,
@@ -97,6 +109,7 @@ static __always_inline enum ct_status ct_lookup_entry(void *map, const void *tup
 			ct_close(entry, dir, flags);
 			result->monitor = trace_payload_len;
 		} else if (entry->rx_closing || entry->tx_closing) {
+			ct_reopen(entry, dir, flags);
 			result->monitor = trace_payload_len;
 			return CT_NEW;
 		}
@@ -200,7 +213,10 @@ static __always_inline enum ct_status ct_lookup_in(void *map, bool tcp, union ct
 	return ct_lookup_entry(map, tuple, tcp, dir, flags, len, result);
 }
 
-/* Find the connection of the packet whose tuple is in the buffer; the tuple becomes the connection's. */
+/*
+ * Find the connection of the packet whose tuple is in the buffer; the tuple becomes the
+ * connection's.
+ */
 static __always_inline void ct_lookup(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
 				      enum ct_dir dir, enum ct_scope scope)
 {

@@ -2,9 +2,10 @@
 /*
  * Connections: tuple -> state.
  *
- * In the key of a connection daddr is the side that opened it, saddr the other, while dport is the port that it opened
- * and sport its own: addresses and ports stand crosswise. TUPLE_F_OUT entries were made where the connection left an
- * endpoint, TUPLE_F_IN ones where it entered. Service entries have the packet's own order of addresses.
+ * In the key of a connection daddr is the side that opened it, saddr the other, while dport is the
+ * port that it opened and sport its own: addresses and ports stand crosswise. TUPLE_F_OUT entries
+ * were made where the connection left an endpoint, TUPLE_F_IN ones where it entered. Service
+ * entries have the packet's own order of addresses.
  */
 #pragma once
 
@@ -60,13 +61,13 @@ _Static_assert(sizeof(struct ipv4_ct_tuple) == 14, "ipv4_ct_tuple");
 _Static_assert(sizeof(struct ipv6_ct_tuple) == 38, "ipv6_ct_tuple");
 _Static_assert(sizeof(struct ct_entry) == 56, "ct_entry");
 
-#define CT_MAP(map_name, key_type, entries)                                                        \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                               \
-		__type(key, struct key_type);                                                      \
-		__type(value, struct ct_entry);                                                    \
-		__uint(pinning, LIBBPF_PIN_BY_NAME);                                               \
-		__uint(max_entries, entries);                                                      \
+#define CT_MAP(map_name, key_type, entries)          \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH); \
+		__type(key, struct key_type);        \
+		__type(value, struct ct_entry);      \
+		__uint(pinning, LIBBPF_PIN_BY_NAME); \
+		__uint(max_entries, entries);        \
 	} map_name SEC(".maps")
 
 /* tuple -> connection: TCP in one map, everything else in another */
@@ -96,13 +97,19 @@ enum ct_status {
 	CT_RELATED = 3,
 };
 
-/* Replies come first: they need no policy. After translation of a service only the forward direction can match. */
+/*
+ * Replies come first: they need no policy. After translation of a service only the forward
+ * direction can match.
+ */
 enum ct_scope {
 	CT_SCOPE_BIDIR,
 	CT_SCOPE_FORWARD,
 };
 
-/* The tuple of a packet as it stands in the packet, and what became of it, kept between the programs of one packet. */
+/*
+ * The tuple of a packet as it stands in the packet, and what became of it, kept between the
+ * programs of one packet.
+ */
 struct ct_result {
 	struct ct_state state;
 	__u32 monitor;
@@ -144,8 +151,8 @@ struct {
 } cilium_tail_call_buffer6 SEC(".maps");
 
 /*
- * Code that is the same for both families works on this union and a constant that tells which member holds; the
- * compiler makes two functions of it.
+ * Code that is the same for both families works on this union and a constant that tells which
+ * member holds; the compiler makes two functions of it.
  */
 union ct_buffer {
 	struct ct_buffer4 v4;
@@ -191,7 +198,9 @@ static __always_inline __u8 ct_tcp_flags(const union ct_buffer *buffer, bool ipv
 	return ipv6 ? buffer->v6.tcp_flags : buffer->v4.tcp_flags;
 }
 
-/* No program of this packet has filled the buffer, or the packet goes to the unspecified address. */
+/*
+ * No program of this packet has filled the buffer, or the packet goes to the unspecified address.
+ */
 static __always_inline bool ct_tuple_unset(const union ct_buffer *buffer, bool ipv6)
 {
 	if (ipv6)

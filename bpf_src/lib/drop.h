@@ -61,5 +61,5 @@ static __always_inline int drop_packet_at(struct __sk_buff *ctx, const struct dr
 	return TC_ACT_SHOT;
 }
 
-#define drop_packet(ctx, site, reason)                                                             \
+#define drop_packet(ctx, site, reason) \
 	drop_packet_at(ctx, site, reason, __LINE__, source_file_id(__FILE_NAME__))

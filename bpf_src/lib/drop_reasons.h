@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Why a packet went no further. Library functions return these negative codes; metrics and notifications carry them
- * as positive numbers. The numbers are Cilium's.
+ * Why a packet went no further. Library functions return these negative codes; metrics and
+ * notifications carry them as positive numbers. The numbers are Cilium's.
  */
 #pragma once
 

@@ -6,11 +6,15 @@
 
 #include "ctx.h"
 
-/* The Ethernet type of a frame that is an Ethernet II frame, in network order; false for any other. */
+/* The type field of the frame, in network order; false if there is none. */
 static __always_inline bool validate_ethertype(struct __sk_buff *ctx, __be16 *proto)
 {
-	*proto = ctx->protocol;
-	return bpf_ntohs(*proto) >= ETH_P_802_3_MIN;
+	struct ethhdr *eth = (void *)(long)ctx->data;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return false;
+	*proto = eth->h_proto;
+	return *proto != 0;
 }
 
 static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Messages to the monitor: the ring they go through, their common head, and how many bytes of the packet follow. */
+/*
+ * Messages to the monitor: the ring they go through, their common head, and how many bytes of the
+ * packet follow.
+ */
 #pragma once
 
 #include "config.h"
@@ -21,19 +24,21 @@ enum notify_type {
 	CILIUM_NOTIFY_POLICY_VERDICT = 5,
 };
 
-#define NOTIFY_COMMON_HDR                                                                          \
-	__u8 type;                                                                                 \
-	__u8 subtype;                                                                              \
-	__u16 source;                                                                              \
+#define NOTIFY_COMMON_HDR \
+	__u8 type;        \
+	__u8 subtype;     \
+	__u16 source;     \
 	__u32 hash;
 
-#define NOTIFY_CAPTURE_HDR                                                                         \
-	NOTIFY_COMMON_HDR                                                                          \
-	__u32 len_orig;                                                                            \
-	__u16 len_cap;                                                                             \
+#define NOTIFY_CAPTURE_HDR \
+	NOTIFY_COMMON_HDR  \
+	__u32 len_orig;    \
+	__u16 len_cap;     \
 	__u16 version;
 
-/* monitor: 0 or trace_payload_len for the usual length, more where conntrack asks for more (DNS). */
+/*
+ * monitor: 0 or trace_payload_len for the usual length, more where conntrack asks for more (DNS).
+ */
 static __always_inline __u64 capture_len(struct __sk_buff *ctx, __u32 monitor)
 {
 	__u64 wanted = monitor ? monitor : trace_payload_len;

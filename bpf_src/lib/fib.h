@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Routing by the program: ask the kernel's tables, then send the packet out of the device they name. */
+/*
+ * Routing by the program: ask the kernel's tables, then send the packet out of the device they
+ * name.
+ */
 #pragma once
 
 #include "l3.h"
 
-#define AF_INET 2
+#define AF_INET	 2
 #define AF_INET6 10
 
 static __always_inline int fib_fill(struct __sk_buff *ctx, bool ipv6, struct bpf_fib_lookup *fib)
@@ -30,12 +33,16 @@ static __always_inline int fib_fill(struct __sk_buff *ctx, bool ipv6, struct bpf
 	return 0;
 }
 
-/* Returns the verdict of the redirect and its device in *oif, or a drop reason with the kernel's own in *ext_err. */
+/*
+ * Returns the verdict of the redirect and its device in *oif, or a drop reason with the kernel's
+ * own in *ext_err.
+ */
 static __always_inline int fib_redirect(struct __sk_buff *ctx, bool ipv6, __u32 *oif, __s8 *ext_err)
 {
 	/* tot_len stays 0: with it the kernel refuses segments that are yet to be cut. */
 	struct bpf_fib_lookup fib = {};
 	struct bpf_redir_neigh next_hop = {};
+	union macaddr smac = {}, dmac = {};
 	long found;
 	int ret;
 
@@ -50,7 +57,9 @@ static __always_inline int fib_redirect(struct __sk_buff *ctx, bool ipv6, __u32 
 	*oif = fib.ifindex;
 
 	if (found == BPF_FIB_LKUP_RET_SUCCESS) {
-		ret = l3(ctx, ipv6, fib.smac, fib.dmac, ext_err);
+		__builtin_memcpy(smac.addr, fib.smac, sizeof(smac.addr));
+		__builtin_memcpy(dmac.addr, fib.dmac, sizeof(dmac.addr));
+		ret = l3(ctx, ipv6, smac.addr, dmac.addr, ext_err);
 		return ret ? ret : ctx_redirect(ctx, *oif, 0);
 	}
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Only the first fragment of a datagram has ports. They are remembered for the others, in whichever order they come. */
+/*
+ * Only the first fragment of a datagram has ports. They are remembered for the others, in
+ * whichever order they come.
+ */
 #pragma once
 
 #include "config.h"
@@ -61,8 +64,8 @@ struct fragment {
 };
 
 /*
- * Get the ports of a fragment: from the packet if it is the first one (and remember them under the key), else from
- * memory. ports: source, then destination.
+ * Get the ports of a fragment: from the packet if it is the first one (and remember them under the
+ * key), else from memory. ports: source, then destination.
  */
 static __always_inline int fragment_ports(struct __sk_buff *ctx, void *map, const void *key,
 					  bool has_l4, __u32 l4_off, enum metric_dir dir,

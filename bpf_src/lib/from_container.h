@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The way out of an endpoint, in three programs a family: check and parse; find the connection; apply policy, keep the
- * connection and send the packet on. ipv6 is a constant everywhere, so each family has its own code in the end.
+ * The way out of an endpoint, in three programs a family: check and parse; find the connection;
+ * apply policy, keep the connection and send the packet on. ipv6 is a constant everywhere, so each
+ * family has its own code in the end.
  */
 #pragma once
 
@@ -84,8 +85,8 @@ static __always_inline int ct_from_container(struct __sk_buff *ctx, bool ipv6, _
 	if (!buffer)
 		return DROP_INVALID_TC_BUFFER;
 	ct_lookup(ctx, buffer, ipv6, CT_EGRESS, CT_SCOPE_BIDIR);
-	return ipv6 ? tail_call_internal(ctx, CILIUM_CALL_IPV6_FROM_LXC_CONT, ext_err) :
-		      tail_call_internal(ctx, CILIUM_CALL_IPV4_FROM_LXC_CONT, ext_err);
+	return ipv6 ? tail_call_internal(ctx, CILIUM_CALL_IPV6_FROM_LXC_CONT, ext_err)
+		    : tail_call_internal(ctx, CILIUM_CALL_IPV4_FROM_LXC_CONT, ext_err);
 }
 
 static __always_inline int destination_remote(struct __sk_buff *ctx, bool ipv6,
@@ -143,7 +144,10 @@ static __always_inline void trace_from_container(struct __sk_buff *ctx, enum tra
 	trace_packet(ctx, &site);
 }
 
-/* What the endpoint may send. Returns TC_ACT_OK, with the proxy's port if it must go there, or a drop reason. */
+/*
+ * What the endpoint may send. Returns TC_ACT_OK, with the proxy's port if it must go there, or a
+ * drop reason.
+ */
 static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
 					 __u32 dst_label, const struct remote_endpoint_info *remote,
 					 __be16 *proxy_port, __s8 *ext_err)
@@ -171,8 +175,8 @@ static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer 
 }
 
 /*
- * Keep the connection's entry in step with what policy says now: a new one, or one whose translation or proxy changed,
- * is (re)created, for its flags decide where replies go.
+ * Keep the connection's entry in step with what policy says now: a new one, or one whose
+ * translation or proxy changed, is (re)created, for its flags decide where replies go.
  */
 static __always_inline int egress_track(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
 					__be16 proxy_port, __s8 *ext_err)
@@ -190,7 +194,10 @@ static __always_inline int egress_track(struct __sk_buff *ctx, union ct_buffer *
 	return ct_create(ctx, buffer, ipv6, CT_EGRESS, &state, ext_err);
 }
 
-/* The host's stack takes over; the mark tells it, and whatever program meets the packet next, who sent it. */
+/*
+ * The host's stack takes over; the mark tells it, and whatever program meets the packet next, who
+ * sent it.
+ */
 static __always_inline int pass_to_stack(struct __sk_buff *ctx, bool ipv6,
 					 const struct ct_result *result, __u32 dst_label,
 					 __s8 *ext_err)
@@ -250,9 +257,9 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 	ret = destination_remote(ctx, ipv6, &remote);
 	if (IS_ERR(ret))
 		return ret;
-	*dst_label = remote && remote->sec_identity ? remote->sec_identity :
-		     ipv6			    ? world_id_ipv6 :
-						      world_id_ipv4;
+	*dst_label = remote && remote->sec_identity ? remote->sec_identity
+		     : ipv6			    ? world_id_ipv6
+						    : world_id_ipv4;
 	if (!buffer || ct_tuple_unset(buffer, ipv6))
 		return DROP_INVALID_TC_BUFFER;
 	result = ct_result(buffer, ipv6);

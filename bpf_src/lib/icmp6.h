@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* ICMPv6 that the node answers itself: neighbour solicitations, and packets at the end of their life. */
+/*
+ * ICMPv6 that the node answers itself: neighbour solicitations, and packets at the end of their
+ * life.
+ */
 #pragma once
 
 #include <linux/icmpv6.h>
@@ -75,8 +78,9 @@ static __always_inline __be16 icmp6_checksum(const union v6addr *from, const uni
 }
 
 /*
- * Send the packet's sender a message in place of the packet. checksum points into the message, where it is zero.
- * The hop limit stays what it was: the answer goes no further than the endpoint's interface.
+ * Send the packet's sender a message in place of the packet. checksum points into the message,
+ * where it is zero. The hop limit stays what it was: the answer goes no further than the
+ * endpoint's interface.
  */
 static __always_inline int icmp6_answer(struct __sk_buff *ctx, const union v6addr *from,
 					void *message, const __u32 len, __be16 *checksum)
@@ -118,8 +122,8 @@ static __always_inline bool icmp6_is_ndp(struct __sk_buff *ctx, const struct ipv
 }
 
 /*
- * All endpoints of the node stand behind the router's MAC. The host's own addresses are left to its stack, which
- * learns the endpoint's MAC from the question.
+ * All endpoints of the node stand behind the router's MAC. The host's own addresses are left to
+ * its stack, which learns the endpoint's MAC from the question.
  */
 static __always_inline int icmp6_handle_ns(struct __sk_buff *ctx)
 {

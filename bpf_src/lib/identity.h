@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Security identities, and how the packet mark carries them between programs and the host's stack. */
+/*
+ * Security identities, and how the packet mark carries them between programs and the host's stack.
+ */
 #pragma once
 
 #include <linux/if_ether.h>
@@ -27,7 +29,10 @@ enum {
 	MARK_MAGIC_HOST_MASK = 0x0F00,
 };
 
-/* Reserved identities that name a place rather than an endpoint: a better one may be known by address. */
+/*
+ * Reserved identities that name a place rather than an endpoint: a better one may be known by
+ * address.
+ */
 static __always_inline bool identity_is_reserved(__u32 identity)
 {
 	return identity < UNMANAGED_ID || identity == REMOTE_NODE_ID ||
@@ -58,8 +63,8 @@ static __always_inline __u32 world_identity(__be16 proto)
 }
 
 /*
- * Take the source identity that the host's stack passes in the mark, clear the mark, and note in tc_index when the
- * packet comes from a proxy. Returns the mark's magic.
+ * Take the source identity that the host's stack passes in the mark, clear the mark, and note in
+ * tc_index when the packet comes from a proxy. Returns the mark's magic.
  */
 static __always_inline __u32 inherit_identity_from_host(struct __sk_buff *ctx, __be16 proto,
 							__u32 *identity)

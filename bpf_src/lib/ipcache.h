@@ -65,8 +65,8 @@ static __always_inline const struct remote_endpoint_info *ipcache_lookup_ip4(__b
 	return bpf_map_lookup_elem(&cilium_ipcache_v2, &key);
 }
 
-static __always_inline const struct remote_endpoint_info *
-ipcache_lookup_ip6(const union v6addr *addr)
+static __always_inline const struct remote_endpoint_info *ipcache_lookup_ip6(
+	const union v6addr *addr)
 {
 	struct ipcache_key key = {
 		.lpm_key = { .prefixlen = IPCACHE_STATIC_PREFIX + 128 },

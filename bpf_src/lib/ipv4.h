@@ -44,12 +44,15 @@ static __always_inline void ipv4_fragment(const struct iphdr *ip4, struct fragme
 	fragment->id = ip4->id;
 }
 
-/* Take one hop off the packet's life and correct the checksum. The caller has checked that there is one to take. */
+/*
+ * Take one hop off the packet's life and correct the checksum. The caller has checked that there
+ * is one to take.
+ */
 static __always_inline void ipv4_dec_ttl(struct iphdr *ip4)
 {
 	__u32 sum = (__u16)~ip4->check;
 
-	sum += (__u16)~(__u16)ip4->ttl;
+	sum += (__u16) ~(__u16)ip4->ttl;
 	ip4->ttl--;
 	sum += ip4->ttl;
 	sum = (sum & 0xffff) + (sum >> 16);

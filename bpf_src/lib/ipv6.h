@@ -11,7 +11,10 @@
 #include "fragments.h"
 
 enum {
-	/* headers of a packet that are looked at before its payload must start, the first one included */
+	/*
+	 * headers of a packet that are looked at before its payload must start, the first one
+	 * included
+	 */
 	IPV6_MAX_HEADERS = 4,
 };
 
@@ -67,8 +70,8 @@ static __always_inline const union v6addr *ipv6_addr(const struct in6_addr *addr
 }
 
 /*
- * Walk the extension headers. On entry *nexthdr is the first header's type, on return the payload's.
- * Returns the length of all headers together, or a drop reason.
+ * Walk the extension headers. On entry *nexthdr is the first header's type, on return the
+ * payload's. Returns the length of all headers together, or a drop reason.
  */
 static __always_inline int ipv6_walk_headers(struct __sk_buff *ctx, __u8 *nexthdr,
 					     struct fragment *fragment)
@@ -97,8 +100,8 @@ static __always_inline int ipv6_walk_headers(struct __sk_buff *ctx, __u8 *nexthd
 		case NEXTHDR_DEST:
 			if (bpf_skb_load_bytes(ctx, ETH_HLEN + len, &opt, sizeof(opt)) < 0)
 				return DROP_INVALID;
-			len += *nexthdr == NEXTHDR_AUTH ? (opt.hdrlen + 2) << 2 :
-							  (opt.hdrlen + 1) << 3;
+			len += *nexthdr == NEXTHDR_AUTH ? (opt.hdrlen + 2) << 2
+							: (opt.hdrlen + 1) << 3;
 			*nexthdr = opt.nexthdr;
 			break;
 		default:

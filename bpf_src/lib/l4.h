@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* From a packet to its conntrack tuple: addresses, protocol, ports or ICMP identifier, TCP flags. */
+/*
+ * From a packet to its conntrack tuple: addresses, protocol, ports or ICMP identifier, TCP flags.
+ */
 #pragma once
 
 #include <linux/icmpv6.h>
@@ -13,7 +15,10 @@ enum {
 	TCP_FLAGS_OFFSET = 13,
 };
 
-/* The identifier of an echo stands where the asking side has its port. Errors belong to the connection they are about. */
+/*
+ * The identifier of an echo stands where the asking side has its port. Errors belong to the
+ * connection they are about.
+ */
 static __always_inline int l4_icmp(struct __sk_buff *ctx, __u32 l4_off, bool ipv6, __be16 *ports,
 				   __u8 *tuple_flags)
 {
@@ -31,19 +36,22 @@ static __always_inline int l4_icmp(struct __sk_buff *ctx, __u32 l4_off, bool ipv
 		if (bpf_skb_load_bytes(ctx, l4_off + offsetof(struct icmphdr, un.echo.id),
 				       &identifier, sizeof(identifier)) < 0)
 			return DROP_CT_INVALID_HDR;
-		ports[type == reply] = identifier;
+		if (type == request)
+			ports[0] = identifier;
+		else
+			ports[1] = identifier;
 		return 0;
 	}
-	if (ipv6 ? type >= ICMPV6_DEST_UNREACH && type <= ICMPV6_PARAMPROB :
-		   type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED ||
-			   type == ICMP_PARAMETERPROB)
+	if (ipv6 ? type >= ICMPV6_DEST_UNREACH && type <= ICMPV6_PARAMPROB
+		 : type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED ||
+			    type == ICMP_PARAMETERPROB)
 		*tuple_flags |= TUPLE_F_RELATED;
 	return 0;
 }
 
 /*
- * ports: source, then destination, as in the packet. Fragments after the first have no TCP flags, and fragmented ICMP
- * is refused, for its type decides what it is.
+ * ports: source, then destination, as in the packet. Fragments after the first have no TCP flags,
+ * and fragmented ICMP is refused, for its type decides what it is.
  */
 static __always_inline int l4_extract(struct __sk_buff *ctx, __u8 protocol, __u32 l4_off, bool ipv6,
 				      const struct fragment *fragment, void *frag_map,
@@ -84,7 +92,9 @@ static __always_inline int l4_extract(struct __sk_buff *ctx, __u8 protocol, __u3
 	return 0;
 }
 
-/* Fill the buffer with the packet's tuple, addresses as in the packet and ports crosswise to them. */
+/*
+ * Fill the buffer with the packet's tuple, addresses as in the packet and ports crosswise to them.
+ */
 static __always_inline int ipv4_extract_tuple(struct __sk_buff *ctx, struct iphdr *ip4,
 					      enum metric_dir dir, struct ct_buffer4 *buffer)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What else the control side keeps about services: affinity, who may use them, sockets that bypass them. */
+/*
+ * What else the control side keeps about services: affinity, who may use them, sockets that bypass
+ * them.
+ */
 #pragma once
 
 #include "types.h"

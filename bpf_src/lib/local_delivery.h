@@ -9,10 +9,13 @@
 #include "metrics.h"
 #include "tailcall.h"
 
-/* A program on the way in may put the packet straight behind the pair of interfaces; one that serves the host may not. */
+/*
+ * A program that received the packet from a device may put it straight behind the pair of
+ * interfaces. One that serves the host's stack may not.
+ */
 static __always_inline int redirect_ep(struct __sk_buff *ctx, __u32 ifindex, bool from_host)
 {
-	if (enable_host_routing && !from_host)
+	if (enable_host_routing && !from_host && ctx->ingress_ifindex)
 		return ctx_redirect_peer(ctx, ifindex);
 	return ctx_redirect(ctx, ifindex, 0);
 }
@@ -39,9 +42,9 @@ static __always_inline int local_delivery(struct __sk_buff *ctx, bool ipv6, __u3
 		return ctx_redirect(ctx, ep->ifindex, 0);
 	}
 
-	ctx->cb[CB_SRC_LABEL] = src_label;
-	ctx->cb[CB_DELIVERY_REDIRECT] = 1;
-	ctx->cb[CB_CLUSTER_ID_INGRESS] = 0;
-	ctx->cb[CB_FROM_HOST] = 0;
+	ctx_store(ctx, CB_SRC_LABEL, src_label);
+	ctx_store(ctx, CB_DELIVERY_REDIRECT, 1);
+	ctx_store(ctx, CB_CLUSTER_ID_INGRESS, 0);
+	ctx_store(ctx, CB_FROM_HOST, 0);
 	return tail_call_policy(ctx, ep->lxc_id);
 }

@@ -54,11 +54,14 @@ static __always_inline void update_metrics_at(__u64 bytes, __u8 dir, __u8 reason
 	bpf_map_update_elem(&cilium_metrics, &key, &first, BPF_ANY);
 }
 
-/* Cilium's number of a source file; a number must never be given twice. Folded to a constant by the compiler. */
+/*
+ * Cilium's number of a source file; a number must never be given twice. Folded to a constant by
+ * the compiler.
+ */
 static __always_inline __u8 source_file_id(const char *name)
 {
-#define SOURCE_FILE(id, known)                                                                     \
-	if (!__builtin_strcmp(name, known))                                                        \
+#define SOURCE_FILE(id, known)              \
+	if (!__builtin_strcmp(name, known)) \
 		return id;
 	SOURCE_FILE(1, "bpf_host.c")
 	SOURCE_FILE(2, "bpf_lxc.c")
@@ -77,5 +80,5 @@ static __always_inline __u8 source_file_id(const char *name)
 	return 0;
 }
 
-#define update_metrics(bytes, dir, reason)                                                         \
+#define update_metrics(bytes, dir, reason) \
 	update_metrics_at(bytes, dir, reason, __LINE__, source_file_id(__FILE_NAME__))

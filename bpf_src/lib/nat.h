@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Translations of addresses: of connections that leave the cluster, and of sockets connected to services. */
+/*
+ * Translations of addresses: of connections that leave the cluster, and of sockets connected to
+ * services.
+ */
 #pragma once
 
 #include "lb.h"

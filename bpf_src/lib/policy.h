@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The endpoint's policy: which identities may talk to it, on which ports, and which through a proxy.
+ * The endpoint's policy: which identities may talk to it, on which ports, and which through a
+ * proxy.
  *
- * Two lookups decide, each by longest prefix over protocol and port: one for the peer's identity, one for any
- * identity. A deny wins; then the higher proxy priority; then the longer prefix; then the entry with an identity.
+ * Two lookups decide, each by longest prefix over protocol and port: one for the peer's identity,
+ * one for any identity. A deny wins; then the higher proxy priority; then the longer prefix; then
+ * the entry with an identity.
  */
 #pragma once
 
@@ -52,7 +54,10 @@ _Static_assert(sizeof(struct policy_key) == 12, "policy_key");
 _Static_assert(sizeof(struct policy_entry) == 8, "policy_entry");
 _Static_assert(sizeof(struct policy_stats_key) == 12, "policy_stats_key");
 
-/* identity, direction, protocol, port (longest prefix) -> allow, deny or proxy; one map an endpoint */
+/*
+ * identity, direction, protocol, port (longest prefix) -> allow, deny or proxy; one map an
+ * endpoint
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__type(key, struct policy_key);
@@ -134,8 +139,8 @@ static __always_inline void policy_account(const struct policy_query *query, __u
 }
 
 /*
- * An ICMP message is matched by its type in place of the port. Returns 0, TC_ACT_OK through *pass when the message
- * may pass whatever the policy, or a drop reason.
+ * An ICMP message is matched by its type in place of the port. Returns 0, TC_ACT_OK through *pass
+ * when the message may pass whatever the policy, or a drop reason.
  */
 static __always_inline int policy_icmp_port(struct __sk_buff *ctx, const struct policy_query *query,
 					    __be16 *dport, bool *pass)
@@ -189,7 +194,9 @@ static __always_inline __u8 policy_match_type(bool wildcard, __u8 prefix_len)
 	return wildcard ? POLICY_MATCH_ALL : POLICY_MATCH_L3_ONLY;
 }
 
-/* What the entry says. The other entry's demand to authenticate holds unless this one has its own. */
+/*
+ * What the entry says. The other entry's demand to authenticate holds unless this one has its own.
+ */
 static __always_inline void policy_apply(struct policy_verdict *verdict,
 					 const struct policy_entry *entry,
 					 const struct policy_entry *other)

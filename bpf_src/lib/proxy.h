@@ -22,7 +22,10 @@ static __always_inline int redirect_to_proxy(struct __sk_buff *ctx, __be16 proxy
 	return TC_ACT_OK;
 }
 
-/* From the endpoint's own interface on the way in there is no stack to pass to: go back through cilium_net. */
+/*
+ * From the endpoint's own interface on the way in there is no stack to pass to: go back through
+ * cilium_net.
+ */
 static __always_inline int redirect_to_proxy_hairpin(struct __sk_buff *ctx, bool ipv6,
 						     __be16 proxy_port, __s8 *ext_err)
 {
@@ -34,6 +37,6 @@ static __always_inline int redirect_to_proxy_hairpin(struct __sk_buff *ctx, bool
 	if (ret)
 		return ret;
 	ctx->mark = MARK_MAGIC_TO_PROXY | (__u32)proxy_port << 16;
-	ctx->cb[CB_PROXY_MAGIC] = ctx->mark;
+	ctx_store(ctx, CB_PROXY_MAGIC, ctx->mark);
 	return ctx_redirect(ctx, cilium_net_ifindex, 0);
 }

@@ -65,7 +65,10 @@ static __always_inline void ratelimit_count_refusal(__u32 usage)
 		bpf_map_update_elem(&cilium_ratelimit_metrics, &key, &first, BPF_NOEXIST);
 }
 
-/* Take a token from the bucket; it gains per_second each second up to burst. CPUs that race may take one too many. */
+/*
+ * Take a token from the bucket; it gains per_second each second up to burst. CPUs that race may
+ * take one too many.
+ */
 static __always_inline bool ratelimit_take(const struct ratelimit_key *key, __u64 per_second,
 					   __u64 burst)
 {

@@ -28,7 +28,10 @@ enum {
 	CILIUM_CALL_SIZE = 48,
 };
 
-/* The programs of one object by slot; each program file fills it. One map an endpoint, pinned by the loader. */
+/*
+ * The programs of one object by slot; each program file fills it. One map an endpoint, pinned by
+ * the loader.
+ */
 struct cilium_calls {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(key_size, sizeof(__u32));

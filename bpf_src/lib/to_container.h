@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The way into an endpoint: by its policy program, called by whoever has a packet for it, or by its own interface.
- * Either way two programs a family: parse and find the connection; apply policy and deliver.
+ * The way into an endpoint: by its policy program, called by whoever has a packet for it, or by
+ * its own interface. Either way two programs a family: parse and find the connection; apply policy
+ * and deliver.
  */
 #pragma once
 
@@ -64,7 +65,7 @@ static __always_inline int source_address(struct __sk_buff *ctx, bool ipv6, unio
 }
 
 static __always_inline const struct remote_endpoint_info *source_remote(const union v6addr *addr,
-									 bool ipv6)
+									bool ipv6)
 {
 	return ipv6 ? ipcache_lookup_ip6(addr) : ipcache_lookup_ip4(addr->p1);
 }
@@ -89,7 +90,10 @@ static __always_inline void trace_to_container(struct __sk_buff *ctx, enum trace
 	trace_packet(ctx, &site);
 }
 
-/* What may enter the endpoint. Returns TC_ACT_OK, with the proxy's port if it must go there, or a drop reason. */
+/*
+ * What may enter the endpoint. Returns TC_ACT_OK, with the proxy's port if it must go there, or a
+ * drop reason.
+ */
 static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
 					  __u32 src_label, const union v6addr *source,
 					  __be16 *proxy_port, __s8 *ext_err)
@@ -117,8 +121,9 @@ static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer
 }
 
 /*
- * Decide on a packet whose connection is in the buffer. Returns TC_ACT_OK, POLICY_ACT_PROXY_REDIRECT with the proxy's
- * port (0 for replies, which its socket will get), or a drop reason.
+ * Decide on a packet whose connection is in the buffer. Returns TC_ACT_OK,
+ * POLICY_ACT_PROXY_REDIRECT with the proxy's port (0 for replies, which its socket will get), or a
+ * drop reason.
  */
 static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, __u32 src_label,
 					      __be16 *proxy_port, __s8 *ext_err)
@@ -179,7 +184,7 @@ static __always_inline int deliver_by_policy(struct __sk_buff *ctx, bool ipv6, _
 	ret = admit_to_container(ctx, ipv6, src_label, &proxy_port, ext_err);
 	if (ret == POLICY_ACT_PROXY_REDIRECT) {
 		ret = redirect_to_proxy(ctx, proxy_port);
-		ctx->cb[CB_PROXY_MAGIC] = ctx->mark;
+		ctx_store(ctx, CB_PROXY_MAGIC, ctx->mark);
 		return ret;
 	}
 	if (ret == TC_ACT_OK && redirect)
@@ -188,8 +193,9 @@ static __always_inline int deliver_by_policy(struct __sk_buff *ctx, bool ipv6, _
 }
 
 /*
- * What the stack sends carries the host's identity, or the world's, where it has lost the real one; the address tells
- * better. But an address of the host only means that it was translated on the way.
+ * What the stack sends carries the host's identity, or the world's, where it has lost the real
+ * one; the address tells better. But an address of the host only means that it was translated on
+ * the way.
  */
 static __always_inline __u32 better_source_label(__u32 src_label, const union v6addr *source,
 						 bool ipv6)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The way of a packet that goes on: a notification, thinned out by the aggregation level, and a metric. */
+/*
+ * The way of a packet that goes on: a notification, thinned out by the aggregation level, and a
+ * metric.
+ */
 #pragma once
 
 #include "events.h"
@@ -62,7 +65,10 @@ _Static_assert(sizeof(struct trace_notify) == 48, "trace_notify");
 
 enum { NOTIFY_TRACE_VER = 1 };
 
-/* A packet at an observation point. monitor: how much of it conntrack wants seen, 0 if it was seen lately. */
+/*
+ * A packet at an observation point. monitor: how much of it conntrack wants seen, 0 if it was seen
+ * lately.
+ */
 struct trace_site {
 	enum trace_point point;
 	enum trace_reason reason;
@@ -140,5 +146,4 @@ static __always_inline void trace_packet_at(struct __sk_buff *ctx, const struct 
 	send_event(ctx, &msg, sizeof(msg), captured);
 }
 
-#define trace_packet(ctx, site)                                                                    \
-	trace_packet_at(ctx, site, __LINE__, source_file_id(__FILE_NAME__))
+#define trace_packet(ctx, site) trace_packet_at(ctx, site, __LINE__, source_file_id(__FILE_NAME__))

@@ -9,12 +9,12 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define __section_tc	SEC("tc")
-#define __maybe_unused	__attribute__((unused))
-#define __packed	__attribute__((packed))
+#define __section_tc   SEC("tc")
+#define __maybe_unused __attribute__((unused))
+#define __packed       __attribute__((packed))
 
-#define likely(x)	__builtin_expect(!!(x), 1)
-#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define likely(x)      __builtin_expect(!!(x), 1)
+#define unlikely(x)    __builtin_expect(!!(x), 0)
 
 union v4addr {
 	__be32 be32;
