@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from cilium_py.errors import MapMissing, WrongUsage
+from cilium_py.errors import WrongUsage
 from cilium_py.paths import NodePaths
 from cilium_py.render import FORMATS, Output, write
-from cilium_py.schema import Line, Table
+from cilium_py.schema import Line, Pair, Table
 from cilium_py.table import Family, OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -88,24 +88,33 @@ def show(output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[
         stream.flush()
 
 
-def show_family(output: Output, family: Family[R], tables: Iterable[OpenTable[R]] | None = None) -> None:
-    """Write the rows of a family's maps: as our own schema, or in compat as cilium-dbg does."""
+def show_family(
+    output: Output,
+    family: Family[R],
+    tables: Iterable[OpenTable[R]] | None = None,
+    amend: Callable[[R], R] | None = None,
+) -> None:
+    """Write the rows of a family's maps: in our own schema, or in compat as cilium-dbg does.
+
+    `amend` adds to a row what its map does not say.
+    """
     definition = family.definition
     opened = family.tables() if tables is None else tables
     if not output.compat:
-        show(output, family.ordered(opened), definition.row, definition.text)
+        rows = family.ordered(opened)
+        show(output, map(amend, rows) if amend else rows, definition.row, definition.text)
         return
     from cilium_py.render.compat import write as write_compat
 
     stream = sys.stdout.buffer
     try:
-        write_compat(stream, output, definition, (table.dump() for table in opened))
-    except MapMissing:
-        if definition.compat and definition.compat.empty_without_map:
-            write_compat(stream, output, definition, ())
-        raise
+        write_compat(stream, output, definition, (_amended(table.dump(), amend) for table in opened))
     finally:
         stream.flush()
+
+
+def _amended(pairs: Iterator[Pair], amend: Callable[[Any], Any] | None) -> Iterator[Pair]:
+    return (pair._replace(row=amend(pair.row)) for pair in pairs) if amend else pairs
 
 
 def say(message: str) -> None:

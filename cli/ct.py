@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from cilium_py.cli.context import Settings, output_option, settings, show_family, yes_option
-from cilium_py.cli.family import flush, layout_option
-from cilium_py.errors import WrongUsage
-from cilium_py.maps.ct import CLUSTER, MAP
+from cilium_py.cli.context import Settings, confirm, output_option, settings, show_family, yes_option
+from cilium_py.cli.family import layout_option, writing
+from cilium_py.cli.groups import Group
+from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.maps.ct import CLUSTER, MAP, Row
+from cilium_py.node import runtime
 from cilium_py.schema import Source
 from cilium_py.schema.text import number
 from cilium_py.table import Family
 
+log = logging.getLogger(__name__)
+Sources = tuple[Source[Any], ...]
 
-def scope_of(words: tuple[str, ...]) -> tuple[int | None, tuple[Source[Any], ...]]:
+
+def scope_of(words: tuple[str, ...], config: runtime.RuntimeConfig) -> tuple[int | None, Sources]:
     """(cluster id, its sources) of the words `global` or `cluster ID`; no words mean global."""
     match words:
         case () | ("global",):
-            return None, MAP.sources
+            scope, sources = None, MAP.sources
         case ("cluster", identifier):
-            return number(identifier, "a cluster id", 255, least=1), CLUSTER
-    raise WrongUsage(f"{' '.join(words)!r}: not a table", "say global, or cluster and its id")
+            scope, sources = number(identifier, "a cluster id", 255, least=1), CLUSTER
+        case _:
+            raise WrongUsage(f"{' '.join(words)!r}: not a table", "say global, or cluster and its id")
+    on = {4: config.ipv4, 6: config.ipv6}
+    return scope, tuple(source for source in sources if on[source.family])
 
 
-@click.group()
+def agent_options(where: Settings) -> runtime.RuntimeConfig:
+    """The options of the node's agent; the defaults if it left none or they cannot be read."""
+    try:
+        return runtime.read(where.paths.state_dir) or runtime.RuntimeConfig()
+    except CiliumPyError as error:
+        log.warning("%s", error)
+        return runtime.RuntimeConfig()
+
+
+@click.group(cls=Group)
 def ct() -> None:
     """Connection tracking tables."""
 
@@ -33,31 +52,73 @@ def ct() -> None:
 @ct.command("list")
 @click.argument("table", nargs=-1, metavar="[global | cluster ID]")
 @output_option
+@click.option("-d", "--time-diff", is_flag=True, help="show how many seconds are left of each entry")
+@click.option("--time-diff-clocksource-mode", "clock_mode", metavar="MODE", help="ktime or jiffies [the agent's]")
+@click.option("--time-diff-clocksource-hz", "hertz", metavar="N", default="250", help="jiffies a second [250]")
 @layout_option(MAP)
 @settings
-def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: str | None) -> None:
+def list_(
+    where: Settings, table: tuple[str, ...], output: str | None, time_diff: bool, clock_mode: str | None, hertz: str,
+    layout: str | None,
+) -> None:  # fmt: skip
     """List connections: TCP, then all others, of IPv4, then of IPv6.
 
     \b
     cilium-py bpf ct list global | grep ICMP | head -n4
+    cilium-py bpf ct list global --time-diff
     cilium-py bpf ct list global -o jsonl | jq -r 'select(.destination_port == 443).source'
     """
     form = where.output(output)
-    scope, sources = scope_of(table)
+    if where.compat and table[:1] == ("global",):
+        table = ("global",)
+    scope, sources = scope_of(table, agent_options(where))
     family = Family(MAP, where.paths.globals, layout)
-    show_family(form, family, family.tables(scope, sources))
+    amend = remaining(chosen_clock(where, clock_mode, hertz)) if time_diff else None
+    show_family(form, family, family.tables(scope, sources) if sources else [], amend)
+
+
+def chosen_clock(where: Settings, mode: str | None, hertz: str) -> runtime.Clock:
+    """The clock that the options name, or else the agent's."""
+    rate = number(hertz, "a number of jiffies a second", 0x7FFFFFFF, least=1)
+    if mode is None:
+        config = runtime.read(where.paths.state_dir)
+        if config is None:
+            raise CiliumPyError(
+                f"{where.paths.state_dir / runtime.FILE}: missing, and no clock named",
+                "--time-diff-clocksource-mode ktime is what most agents use",
+            )
+        return config.clock
+    if mode not in ("ktime", "jiffies"):
+        raise WrongUsage(f"{mode!r} is no clock", "ktime or jiffies")
+    return runtime.Clock(rate if mode == "jiffies" else 0)
+
+
+def remaining(clock: runtime.Clock) -> Callable[[Row], Row]:
+    """Adds to a row how many seconds it has left, by the clock as it is now."""
+    now = clock.now()
+    return lambda row: row._replace(remaining=clock.seconds(row.expires) - now)
 
 
 @ct.command("flush")
 @click.argument("table", nargs=-1, metavar="[global | cluster ID]")
 @yes_option
 @settings
-def flush_(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) -> None:
-    """Forget every connection, established ones too.
+def flush(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) -> None:
+    """Forget every connection, established ones too, and the NAT mappings that belong to them.
 
     \b
     cilium-py bpf ct flush global --dry-run
     cilium-py bpf ct flush global --yes
     """
-    scope, sources = scope_of(table)
-    flush(Family(MAP, where.paths.globals), yes=yes, dry_run=dry_run, scope=scope, sources=sources)
+    from cilium_py.node import conntrack
+
+    scope, sources = scope_of(("global",) if where.compat else table, agent_options(where))
+    family = Family(MAP, where.paths.globals)
+    if not dry_run:
+        confirm(f"Forget every connection of {', '.join(s.pin_of(scope) for s in sources)}?", yes)
+    for opened in writing(family, scope, sources, read_only=dry_run) if sources else ():
+        if dry_run:
+            count = sum(batch.count for batch in opened.map.batches())
+        else:
+            count = conntrack.forget(opened, scope, keep_static=where.compat)
+        click.echo(f"{'Would flush' if dry_run else 'Flushed'} {count} entries from {opened.path}")

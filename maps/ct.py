@@ -11,7 +11,8 @@ struct ipv4_ct_tuple {              struct ct_entry {
 
 An entry of a flow (OUT, IN) is stored turned round: daddr and sport are the ends of the side that opened it. A
 service entry (SVC) has the client's addresses as they are. Times are seconds of CLOCK_MONOTONIC, or jiffies >> 8 on
-a node whose agent runs with jiffies.
+a node whose agent runs with jiffies. Up to 1.15 packets and bytes were counted for each direction, and a service
+entry had its backend in the place of the bytes received.
 """
 
 from typing import Annotated, NamedTuple, TypeAlias
@@ -49,6 +50,15 @@ CtFlags: TypeAlias = Annotated[
     Bits((
         "rx_closing", "tx_closing", None, "lb_loopback", "seen_non_syn", "node_port", "proxy_redirect",
         "dsr_internal", "from_l7lb", None, "from_tunnel",
+    )),
+]  # fmt: skip
+
+CtFlags12: TypeAlias = Annotated[
+    int,
+    Int("H", 2),
+    Bits((
+        "rx_closing", "tx_closing", None, "lb_loopback", "seen_non_syn", "node_port", "proxy_redirect", None,
+        "from_l7lb",
     )),
 ]  # fmt: skip
 
@@ -97,6 +107,58 @@ class Entry(Struct):
     last_rx_report: u32
 
 
+@layout(size=56)
+class Entry19(Struct):
+    reserved0: u64
+    """With backend_id the 16 bytes of nat_addr, in an entry that has a nat_port."""
+    backend_id: u64
+    packets: u64
+    bytes: u64
+    lifetime: u32
+    flags: CtFlags
+    rev_nat_index: be16
+    nat_port: be16
+    tx_flags_seen: u8
+    rx_flags_seen: u8
+    src_sec_id: u32
+    last_tx_report: u32
+    last_rx_report: u32
+
+
+@layout(size=56)
+class Entry16(Struct):
+    reserved0: u64
+    backend_id: u64
+    packets: u64
+    bytes: u64
+    lifetime: u32
+    flags: CtFlags
+    rev_nat_index: be16
+    ifindex: u16
+    tx_flags_seen: u8
+    rx_flags_seen: u8
+    src_sec_id: u32
+    last_tx_report: u32
+    last_rx_report: u32
+
+
+@layout(size=56)
+class Entry12(Struct):
+    rx_packets: u64
+    rx_bytes: u64
+    tx_packets: u64
+    tx_bytes: u64
+    lifetime: u32
+    flags: CtFlags12
+    rev_nat_index: be16
+    ifindex: u16
+    tx_flags_seen: u8
+    rx_flags_seen: u8
+    src_sec_id: u32
+    last_tx_report: u32
+    last_rx_report: u32
+
+
 class Row(NamedTuple):
     protocol: str
     direction: str
@@ -117,6 +179,11 @@ class Row(NamedTuple):
     rev_nat: int
     source_identity: int
     backend_id: int
+    nat_address: Address | None = None
+    """Since 1.19: what the source of an outgoing flow is translated to."""
+    nat_port: int | None = None
+    remaining: int | None = None
+    """Seconds until the entry expires, where it was asked for."""
 
 
 def direction(flags: int) -> str:
@@ -126,7 +193,26 @@ def direction(flags: int) -> str:
     return "IN" if flags & TUPLE_IN else "OUT"
 
 
-def decode(key: Key4 | Key6, entry: Entry) -> Row:
+def decode(key: Key4 | Key6, entry: Entry | Entry16) -> Row:
+    return _row(key, entry, entry.packets, entry.bytes, entry.backend_id)
+
+
+def decode_19(key: Key4 | Key6, entry: Entry19) -> Row:
+    if not entry.nat_port or key.flags & TUPLE_SERVICE:
+        return _row(key, entry, entry.packets, entry.bytes, entry.backend_id)
+    address = entry.pack()[: 4 if isinstance(key, Key4) else 16]
+    row = _row(key, entry, entry.packets, entry.bytes, 0)
+    return row._replace(nat_address=address, nat_port=entry.nat_port)
+
+
+def decode_12(key: Key4 | Key6, entry: Entry12) -> Row:
+    packets = entry.rx_packets + entry.tx_packets
+    if key.flags & TUPLE_SERVICE:
+        return _row(key, entry, packets, entry.tx_bytes, entry.rx_bytes)
+    return _row(key, entry, packets, entry.rx_bytes + entry.tx_bytes, 0)
+
+
+def _row(key: Key4 | Key6, entry: Entry | Entry19 | Entry16 | Entry12, packets: int, size: int, backend_id: int) -> Row:
     if key.flags & TUPLE_SERVICE:
         ends = key.saddr, key.dport, key.daddr, key.sport
     else:
@@ -138,8 +224,8 @@ def decode(key: Key4 | Key6, entry: Entry) -> Row:
         *ends,
         bool(key.flags & TUPLE_RELATED),
         entry.lifetime,
-        entry.packets,
-        entry.bytes,
+        packets,
+        size,
         entry.rx_flags_seen,
         entry.last_rx_report,
         entry.tx_flags_seen,
@@ -148,12 +234,14 @@ def decode(key: Key4 | Key6, entry: Entry) -> Row:
         flag_names(flags, FLAG_NAMES),
         entry.rev_nat_index,
         entry.src_sec_id,
-        entry.backend_id,
+        backend_id,
     )
 
 
-def line(row: Row, remaining: str = "") -> str:
-    """The line of `cilium-dbg bpf ct list`; `remaining` goes behind the time of expiry."""
+def line(row: Row) -> str:
+    """The line of `cilium-dbg bpf ct list`."""
+    remaining = "" if row.remaining is None else f" (remaining: {row.remaining} sec(s))"
+    translated = f" NatPort={row.nat_port}" if row.nat_port is not None else ""
     names = row.flag_names + [f"Unknown={unknown:#06x}" for unknown in [row.flags & ~KNOWN_FLAGS] if unknown]
     return (
         f"{row.protocol} {row.direction} {endpoint(row.source, row.source_port)}"
@@ -162,7 +250,7 @@ def line(row: Row, remaining: str = "") -> str:
         f" RxFlagsSeen={row.rx_flags_seen:#04x} LastRxReport={row.last_rx_report}"
         f" TxFlagsSeen={row.tx_flags_seen:#04x} LastTxReport={row.last_tx_report}"
         f" Flags={row.flags:#06x} [ {''.join(name + ' ' for name in names)}]"
-        f" RevNAT={row.rev_nat} SourceSecurityID={row.source_identity} BackendID={row.backend_id} "
+        f" RevNAT={row.rev_nat} SourceSecurityID={row.source_identity} BackendID={row.backend_id}{translated} "
     )
 
 
@@ -197,19 +285,27 @@ def compat_item(entry: Pair) -> GoStruct:
     return RECORD(compat_key(entry.key), ENTRY(*entry.value))
 
 
-LAYOUTS_4 = (Layout("1.18", Key4, Entry, decode),)
-LAYOUTS_6 = (Layout("1.18", Key6, Entry, decode),)
+def layouts(key: type[Key4] | type[Key6]) -> tuple[Layout[Row], ...]:
+    return (
+        Layout("1.19", key, Entry19, decode_19),
+        Layout("1.18", key, Entry, decode),
+        Layout("1.16", key, Entry16, decode),
+        Layout("1.12", key, Entry12, decode_12),
+    )
+
+
+LAYOUTS_4, LAYOUTS_6 = layouts(Key4), layouts(Key6)
 GLOBAL = (
-    Source("cilium_ct4_global", LAYOUTS_4),
-    Source("cilium_ct_any4_global", LAYOUTS_4),
-    Source("cilium_ct6_global", LAYOUTS_6),
-    Source("cilium_ct_any6_global", LAYOUTS_6),
+    Source("cilium_ct4_global", LAYOUTS_4, family=4, assumed="1.18"),
+    Source("cilium_ct_any4_global", LAYOUTS_4, family=4, assumed="1.18"),
+    Source("cilium_ct6_global", LAYOUTS_6, family=6, assumed="1.18"),
+    Source("cilium_ct_any6_global", LAYOUTS_6, family=6, assumed="1.18"),
 )
 CLUSTER = (
-    Source("cilium_per_cluster_ct_tcp4_{}", LAYOUTS_4),
-    Source("cilium_per_cluster_ct_any4_{}", LAYOUTS_4),
-    Source("cilium_per_cluster_ct_tcp6_{}", LAYOUTS_6),
-    Source("cilium_per_cluster_ct_any6_{}", LAYOUTS_6),
+    Source("cilium_per_cluster_ct_tcp4_{}", LAYOUTS_4, family=4, assumed="1.18"),
+    Source("cilium_per_cluster_ct_any4_{}", LAYOUTS_4, family=4, assumed="1.18"),
+    Source("cilium_per_cluster_ct_tcp6_{}", LAYOUTS_6, family=6, assumed="1.18"),
+    Source("cilium_per_cluster_ct_any6_{}", LAYOUTS_6, family=6, assumed="1.18"),
 )
 
 MAP = MapDef(
