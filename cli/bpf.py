@@ -15,6 +15,7 @@ from cilium_py.schema import MapDef
 BY_HAND = {
     "ct": ("cilium_py.cli.ct", "Connection tracking tables"),
     "ipcache": ("cilium_py.cli.ipcache", "Identities and tunnel endpoints of addresses (the ipcache)"),
+    "nat": ("cilium_py.cli.nat", "Source NAT tables"),
     "fs": ("cilium_py.cli.fs", "The BPF filesystem"),
     "policy": ("cilium_py.cli.policy", "Policy maps of endpoints"),
     "sha": ("cilium_py.cli.sha", "Datapath templates"),

@@ -31,6 +31,7 @@ from cilium_py.schema import (
     u32,
     u64,
 )
+from cilium_py.schema.golang import int64
 
 EGRESS, INGRESS = 0, 1
 
@@ -101,18 +102,13 @@ def cells(row: Row) -> tuple[str, ...]:
     return str(row.endpoint), row.direction, str(row.priority), quantity(row.bits_per_second)
 
 
-def as_signed(number: int) -> int:
-    """What a Go int64 makes of a number."""
-    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
-
-
 def compat_cells(row: Row) -> tuple[str, ...]:
     """cilium-dbg counts in 64 bits with a sign."""
-    return cells(row._replace(bits_per_second=as_signed(row.bits_per_second)))
+    return cells(row._replace(bits_per_second=int64(row.bits_per_second)))
 
 
 def compat_entry(pair: Pair) -> tuple[str, str]:
-    return ", ".join(map(str, pair.key)), f"{as_signed(pair.value.bps)}, {pair.row.priority}"
+    return ", ".join(map(str, pair.key)), f"{int64(pair.value.bps)}, {pair.row.priority}"
 
 
 TITLES = ("IDENTITY", "DIRECTION", "PRIO", "BANDWIDTH (BitsPerSec)")

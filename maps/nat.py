@@ -12,7 +12,7 @@ destination. `created` is in the clock of conntrack: seconds of CLOCK_MONOTONIC,
 place of needs_ct was host_local.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from cilium_py.maps.ct import RECORD, TUPLE_IN, TUPLE_RELATED, TUPLE_SERVICE, Key4, Key6, compat_key
 from cilium_py.schema import (
@@ -23,6 +23,7 @@ from cilium_py.schema import (
     Layout,
     Line,
     MapDef,
+    Pad,
     Pair,
     Source,
     Struct,
@@ -30,9 +31,6 @@ from cilium_py.schema import (
     ip4,
     ip6,
     layout,
-    pad2,
-    pad6,
-    pad16,
     u64,
 )
 from cilium_py.schema.text import bracketed, go_ip, protocol_name
@@ -42,20 +40,22 @@ from cilium_py.schema.text import bracketed, go_ip, protocol_name
 class Entry4(Struct):
     created: u64
     needs_ct: u64
-    pad1: pad16
+    pad1: u64
+    pad2: u64
     to_saddr: ip4
     to_sport: be16
-    pad: pad2
+    pad: Annotated[bytes, Pad(2)]
 
 
 @layout(size=56, c="ipv6_nat_entry")
 class Entry6(Struct):
     created: u64
     needs_ct: u64
-    pad1: pad16
+    pad1: u64
+    pad2: u64
     to_saddr: ip6
     to_sport: be16
-    pad: pad6
+    pad: Annotated[bytes, Pad(6)]
 
 
 class Row(NamedTuple):
@@ -70,7 +70,15 @@ class Row(NamedTuple):
     to: Address
     to_port: int
     created: int
+    """In the clock of conntrack."""
     needs_ct: int
+    age: int | None = None
+    """Seconds; known to the command that knows the clock."""
+
+
+def is_shown(row: Row) -> bool:
+    """cilium-dbg's text leaves out entries without a protocol."""
+    return row.protocol != "ANY"
 
 
 def decode(key: Key4 | Key6, entry: Entry4 | Entry6) -> Row:
@@ -108,9 +116,9 @@ ENTRY = GoType("Created", "NeedsCT", "Pad1", "Pad2", "Addr", "Port")
 
 def compat_item(pair: Pair) -> GoStruct:
     """A record of `cilium-dbg bpf nat list -o json`: ports as they lie in memory."""
-    created, needs_ct, address, port = pair.value
+    created, needs_ct, _, _, address, port = pair.value
     text = f"Addr={go_ip(address)} Port={port} Created={created} NeedsCT={needs_ct}\n"
-    value = ENTRY(created, needs_ct, 0, 0, address, port, text=text, reference="interface")
+    value = ENTRY(*pair.value, text=text, reference="interface")
     return RECORD(compat_key(pair.key), value)
 
 
@@ -129,7 +137,7 @@ MAP = MapDef(
     command=("nat",),
     summary="Source NAT tables",
     row=Row,
-    text=Line(line),
+    text=Line(line, shown=is_shown),
     sources=GLOBAL,
     can_flush=True,
     compat=GoList(compat_item, blank_line_after_map=True),

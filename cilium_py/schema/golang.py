@@ -125,12 +125,19 @@ class GoList(Generic[R]):
     """Which entries of a map, in what order, in every format; None for all, as they come."""
     nil_when_empty: bool = False
     """An empty JSON list is null."""
+    silent_when_empty: bool = False
+    """Without an entry nothing is printed at all, in no format."""
     document_per_map: bool = False
     """Each map has its own JSON document."""
     empty_without_map: bool = False
     """Maps that are not pinned print like empty ones."""
     blank_line_after_map: bool = False
     """In text, an empty line follows the lines of each map."""
+
+
+def int64(number: int) -> int:
+    """What is left of a number in 64 bits with a sign."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def words(texts: Sequence[str]) -> str:

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cilium_py.bpf.map import BpfMap
 
 CLONE_NEWNS, CLONE_NEWTIME, CLONE_NEWNET = 0x20000, 0x80, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
@@ -29,7 +32,7 @@ class Outcome:
     stdout: str = ""
     stderr: str = ""
     code: int = 0
-    changes: dict[str, tuple[list[str], list[list[str]]]] = field(default_factory=dict)
+    changes: dict[str, tuple[list[str], list[list[Any]]]] = field(default_factory=dict)
     created: list[str] = field(default_factory=list)
 
 
@@ -160,17 +163,29 @@ def _content(descriptor: int) -> str:
         return stream.read().decode()
 
 
-def _entries(pins: Path) -> dict[str, dict[str, str]]:
-    """Pin -> hex key -> hex value of every map (of a map of maps, the inner maps' entries)."""
+def _entries(pins: Path) -> dict[str, dict[str, Any]]:
+    """Pin -> hex key -> value of every map."""
     from cilium_py.bpf.map import BpfMap
 
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for path in sorted(pins.iterdir()) if pins.is_dir() else ():
         with BpfMap.open(path, read_only=True) as opened:
             if "PROG" in str(opened.info.type) or "EVENT" in str(opened.info.type):
                 continue
-            found[path.name] = {bytes(k).hex(): bytes(v).hex() for k, v in opened.entries()}
+            found[path.name] = {bytes(k).hex(): _value(opened, k, v) for k, v in opened.entries()}
     return found
+
+
+def _value(opened: BpfMap, key: bytes, value: bytes) -> Any:
+    """As the corpus has it: hex, the sorted values of an inner map, or the values of all CPUs, alike ones once."""
+    if opened.info.type_name in ("array_of_maps", "hash_of_maps"):
+        inner = opened.inner(key)
+        assert inner is not None
+        with inner:
+            return sorted([bytes(k).hex(), bytes(v).hex()] for k, v in inner.entries())
+    if opened.per_cpu:
+        return sorted({each.hex() for each in opened.split(value)})
+    return bytes(value).hex()
 
 
 def _unshare(flags: int) -> None:

@@ -1,0 +1,139 @@
+"""`nat`: the source NAT tables, of the node or of one cluster of a mesh, and what their port allocations cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from cilium_py.cli.context import Settings, confirm, output_option, settings, show, show_family, yes_option
+from cilium_py.cli.family import flush, layout_option, seen
+from cilium_py.cli.groups import Group
+from cilium_py.errors import WrongUsage
+from cilium_py.maps import nat_retries
+from cilium_py.maps.nat import CLUSTER, MAP, Row, is_shown, line
+from cilium_py.node.runtime import RuntimeConfig, read
+from cilium_py.schema import Line, Source
+from cilium_py.schema.text import number
+from cilium_py.table import Family, OpenTable, explained
+
+
+def scope_of(words: tuple[str, ...]) -> tuple[int | None, tuple[Source[Any], ...]]:
+    """(cluster id, its sources) of the words `global` or `cluster ID`; no words mean global."""
+    match words:
+        case () | ("global",):
+            return None, MAP.sources
+        case ("cluster", identifier):
+            return number(identifier, "a cluster id", 255, least=1), CLUSTER
+    raise WrongUsage(f"{' '.join(words)!r}: not a table", "say global, or cluster and its id")
+
+
+@click.group(cls=Group)
+def nat() -> None:
+    """Source NAT tables."""
+
+
+@nat.command("list")
+@click.argument("table", nargs=-1, metavar="[global | cluster ID]")
+@output_option
+@layout_option(MAP)
+@settings
+def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: str | None) -> None:
+    """List translations: of IPv4, then of IPv6.
+
+    Ages are by the agent's clock; where it left no word of that, by CLOCK_MONOTONIC.
+
+    \b
+    cilium-py bpf nat list | grep ICMP | head -n4
+    cilium-py bpf nat list -o jsonl | jq -r 'select(.age > 86400).source' | sort | uniq -c
+    """
+    form = where.output(output)
+    scope, sources = scope_of(table)
+    if not form.is_text and form.compat:
+        family = Family(MAP, where.paths.globals, layout)
+        show_family(form, family, family.tables(scope, seen(where, sources)))
+        return
+    clock = (read(where.paths.state_dir) or RuntimeConfig()).clock
+    now, seconds = clock.now(), clock.seconds
+    text = Line[Row](lambda row: line(row, now - seconds(row.created)), shown=is_shown)
+    family = Family(replace(MAP, text=text), where.paths.globals, layout)
+    tables = family.tables(scope, seen(where, sources))
+    if form.is_text:
+        show_family(form, family, tables)
+        return
+    show(form, (row._replace(age=now - seconds(row.created)) for row in family.ordered(tables)), Row, text)
+
+
+@nat.command("flush")
+@click.argument("table", nargs=-1, metavar="[global | cluster ID]")
+@yes_option
+@settings
+def flush_(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) -> None:
+    """Forget every translation. Connections that use one break.
+
+    \b
+    cilium-py bpf nat flush --dry-run
+    cilium-py bpf nat flush --yes
+    """
+    scope, sources = scope_of(table)
+    family = Family(MAP, where.paths.globals)
+    flush(family, yes=yes, dry_run=dry_run, scope=scope, sources=seen(where, sources))
+
+
+@nat.group(cls=Group)
+def retries() -> None:
+    """Histogram of the retries of port allocations."""
+
+
+@retries.command("list")
+@output_option
+@layout_option(nat_retries.MAP)
+@settings
+@click.pass_context
+def retries_list(ctx: click.Context, where: Settings, output: str | None, layout: str | None) -> None:
+    """List how many connections needed how many tries to find a port: of IPv4, then of IPv6.
+
+    \b
+    cilium-py bpf nat retries list
+    cilium-py bpf nat retries list -o json | jq 'map(select(.retries > 8).connections) | add'
+    """
+    if ctx.args:
+        return  # in compat: cilium-dbg prints nothing if there are words too many
+    family = Family(nat_retries.MAP, where.paths.globals, layout)
+    show_family(where.output(output), family, family.tables(sources=seen(where, nat_retries.MAP.sources)))
+
+
+@retries.command("flush")
+@yes_option
+@settings
+def retries_flush(where: Settings, yes: bool, dry_run: bool) -> None:
+    """Set every counter to zero.
+
+    \b
+    cilium-py bpf nat retries flush --dry-run
+    cilium-py bpf nat retries flush --yes
+    """
+    if not dry_run:
+        confirm("Set every counter of port allocation retries to zero?", yes)
+    for table in tables_to_clear(where, dry_run):
+        try:
+            count = table.map.info.max_entries if dry_run else clear(table)
+        except OSError as error:
+            raise explained(error, table.path) from error
+        if not where.compat:
+            click.echo(f"{'Would clear' if dry_run else 'Cleared'} {count} counters of {table.path}")
+
+
+def tables_to_clear(where: Settings, read_only: bool) -> Iterator[OpenTable[Any]]:
+    family = Family(nat_retries.MAP, where.paths.globals)
+    return family.tables(sources=seen(where, nat_retries.MAP.sources), read_only=read_only)
+
+
+def clear(table: OpenTable[Any]) -> int:
+    """Zero every element of an array, of each CPU; return how many there are."""
+    keys = list(table.map.keys())
+    for key in keys:
+        table.map.update(key, bytes(table.map.value_room))
+    return len(keys)
