@@ -204,7 +204,7 @@ static __always_inline enum ct_status ct_lookup_in(void *map, bool tcp, union ct
 {
 	struct ct_result *result = ct_result(buffer, ipv6);
 	__u8 flags = tcp ? ct_tcp_flags(buffer, ipv6) : 0;
-	void *tuple = ct_tuple(buffer, ipv6);
+	const void *tuple = ct_tuple(buffer, ipv6);
 
 	if (scope == CT_SCOPE_BIDIR &&
 	    ct_lookup_entry(map, tuple, tcp, dir, flags, len, result) != CT_NEW)
@@ -259,14 +259,14 @@ static __always_inline int ct_create_related(const union ct_buffer *buffer, bool
 	}
 }
 
-/* Create the connection that a lookup did not find. */
-static __always_inline int ct_create(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
-				     enum ct_dir dir, const struct ct_state *state, __s8 *ext_err)
+static __always_inline int ct_insert_pair(struct __sk_buff *ctx, const union ct_buffer *buffer,
+					  bool ipv6, enum ct_dir dir, const struct ct_state *state,
+					  __s8 *ext_err)
 {
 	void *tcp_map = ipv6 ? (void *)&cilium_ct6_global : (void *)&cilium_ct4_global;
 	void *any_map = ipv6 ? (void *)&cilium_ct_any6_global : (void *)&cilium_ct_any4_global;
 	bool tcp = ct_protocol(buffer, ipv6) == IPPROTO_TCP;
-	void *tuple = ct_tuple(buffer, ipv6);
+	const void *tuple = ct_tuple(buffer, ipv6);
 	struct ct_entry entry = {};
 	int ret;
 
@@ -281,4 +281,29 @@ static __always_inline int ct_create(struct __sk_buff *ctx, union ct_buffer *buf
 	if (tcp)
 		return ct_insert(tcp_map, tuple, &entry, ext_err);
 	return ct_insert(any_map, tuple, &entry, ext_err);
+}
+
+__verified_alone int ct_create4(struct __sk_buff *ctx, const struct ct_buffer4 *buffer,
+				enum ct_dir dir, const struct ct_state *state, __s8 *ext_err)
+{
+	if (!buffer || !state || !ext_err)
+		return DROP_CT_CREATE_FAILED;
+	return ct_insert_pair(ctx, (const union ct_buffer *)buffer, false, dir, state, ext_err);
+}
+
+__verified_alone int ct_create6(struct __sk_buff *ctx, const struct ct_buffer6 *buffer,
+				enum ct_dir dir, const struct ct_state *state, __s8 *ext_err)
+{
+	if (!buffer || !state || !ext_err)
+		return DROP_CT_CREATE_FAILED;
+	return ct_insert_pair(ctx, (const union ct_buffer *)buffer, true, dir, state, ext_err);
+}
+
+/* Create the connection that a lookup did not find. */
+static __always_inline int ct_create(struct __sk_buff *ctx, const union ct_buffer *buffer,
+				     bool ipv6, enum ct_dir dir, const struct ct_state *state,
+				     __s8 *ext_err)
+{
+	return ipv6 ? ct_create6(ctx, &buffer->v6, dir, state, ext_err)
+		    : ct_create4(ctx, &buffer->v4, dir, state, ext_err);
 }

@@ -173,9 +173,9 @@ static __always_inline struct ct_result *ct_result(union ct_buffer *buffer, bool
 	return ipv6 ? &buffer->v6.result : &buffer->v4.result;
 }
 
-static __always_inline void *ct_tuple(union ct_buffer *buffer, bool ipv6)
+static __always_inline const void *ct_tuple(const union ct_buffer *buffer, bool ipv6)
 {
-	return ipv6 ? (void *)&buffer->v6.tuple : (void *)&buffer->v4.tuple;
+	return ipv6 ? (const void *)&buffer->v6.tuple : (const void *)&buffer->v4.tuple;
 }
 
 static __always_inline __u8 ct_protocol(const union ct_buffer *buffer, bool ipv6)

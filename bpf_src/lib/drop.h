@@ -32,12 +32,14 @@ struct drop_site {
 	__u8 direction;
 };
 
-static __always_inline int drop_packet_at(struct __sk_buff *ctx, const struct drop_site *site,
-					  int reason, __u16 line, __u8 file)
+__verified_alone int drop_packet_at(struct __sk_buff *ctx, const struct drop_site *site, int reason,
+				    __u16 line, __u8 file)
 {
 	struct drop_notify msg = {};
 	__u64 captured;
 
+	if (!site)
+		return TC_ACT_SHOT;
 	update_metrics_at(ctx->len, site->direction, (__u8)-reason, line, file);
 	if (!enable_drop_notify || !event_allowed())
 		return TC_ACT_SHOT;

@@ -73,13 +73,15 @@ static __always_inline const union v6addr *ipv6_addr(const struct in6_addr *addr
  * Walk the extension headers. On entry *nexthdr is the first header's type, on return the
  * payload's. Returns the length of all headers together, or a drop reason.
  */
-static __always_inline int ipv6_walk_headers(struct __sk_buff *ctx, __u8 *nexthdr,
-					     struct fragment *fragment)
+__verified_alone int ipv6_walk_headers(struct __sk_buff *ctx, __u8 *nexthdr,
+				       struct fragment *fragment)
 {
 	__u32 len = sizeof(struct ipv6hdr);
 	struct ipv6_frag_hdr frag;
 	struct ipv6_opt_hdr opt;
 
+	if (!nexthdr || !fragment)
+		return DROP_INVALID;
 	for (int i = 0; i < IPV6_MAX_HEADERS; i++) {
 		switch (*nexthdr) {
 		case NEXTHDR_NONE:

@@ -37,8 +37,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } cilium_metrics SEC(".maps");
 
-static __always_inline void update_metrics_at(__u64 bytes, __u8 dir, __u8 reason, __u16 line,
-					      __u8 file)
+__verified_alone int update_metrics_at(__u32 bytes, __u8 dir, __u8 reason, __u16 line, __u8 file)
 {
 	struct metrics_key key = { .reason = reason, .dir = dir, .line = line, .file = file };
 	struct metrics_value *value, first;
@@ -47,11 +46,12 @@ static __always_inline void update_metrics_at(__u64 bytes, __u8 dir, __u8 reason
 	if (likely(value)) {
 		value->count++;
 		value->bytes += bytes;
-		return;
+		return 0;
 	}
 	first.count = 1;
 	first.bytes = bytes;
 	bpf_map_update_elem(&cilium_metrics, &key, &first, BPF_ANY);
+	return 0;
 }
 
 /*

@@ -252,12 +252,16 @@ static __always_inline void policy_check(struct __sk_buff *ctx, const struct pol
 	verdict->code = enforced ? DROP_POLICY : TC_ACT_OK;
 }
 
-static __always_inline void policy_decide(struct __sk_buff *ctx, const struct policy_query *query,
-					  struct policy_verdict *verdict)
+/* The verdict is filled whatever it is; its code is returned too. */
+__verified_alone int policy_decide(struct __sk_buff *ctx, const struct policy_query *query,
+				   struct policy_verdict *verdict)
 {
+	if (!query || !verdict)
+		return DROP_INVALID;
 	policy_check(ctx, query, verdict);
 	if (policy_audit_mode && IS_ERR(verdict->code)) {
 		verdict->code = TC_ACT_OK;
 		verdict->audited = 1;
 	}
+	return verdict->code;
 }

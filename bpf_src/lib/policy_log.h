@@ -21,17 +21,19 @@ _Static_assert(sizeof(struct policy_verdict_notify) == 32, "policy_verdict_notif
 
 enum { NOTIFY_POLICY_VERDICT_VER = 1 };
 
-static __always_inline void send_policy_verdict(struct __sk_buff *ctx,
-						const struct policy_query *query,
-						const struct policy_verdict *verdict)
+__verified_alone int send_policy_verdict(struct __sk_buff *ctx, const struct policy_query *query,
+					 const struct policy_verdict *verdict)
 {
-	/* Each direction is its own bit of the filter. */
-	__u8 dir = query->egress ? 2 : 1;
 	struct policy_verdict_notify msg = {};
 	__u64 captured;
+	__u8 dir;
 
+	if (!query || !verdict)
+		return 0;
+	/* Each direction is its own bit of the filter. */
+	dir = query->egress ? 2 : 1;
 	if (!enable_policy_verdict_notify || !(policy_verdict_log_filter & dir) || !event_allowed())
-		return;
+		return 0;
 
 	captured = capture_len(ctx, 0);
 	msg.type = CILIUM_NOTIFY_POLICY_VERDICT;
@@ -51,4 +53,5 @@ static __always_inline void send_policy_verdict(struct __sk_buff *ctx,
 	msg.audited = verdict->audited;
 	msg.auth_type = verdict->auth_type;
 	send_event(ctx, &msg, sizeof(msg), captured);
+	return 0;
 }

@@ -118,15 +118,17 @@ static __always_inline bool trace_wanted(const struct trace_site *site)
 	return monitor_aggregation < TRACE_AGGREGATE_ACTIVE_CT || site->monitor;
 }
 
-static __always_inline void trace_packet_at(struct __sk_buff *ctx, const struct trace_site *site,
-					    __u16 line, __u8 file)
+__verified_alone int trace_packet_at(struct __sk_buff *ctx, const struct trace_site *site,
+				     __u16 line, __u8 file)
 {
 	struct trace_notify msg = {};
 	__u64 captured;
 
+	if (!site)
+		return 0;
 	trace_metrics(ctx->len, site, line, file);
 	if (!trace_wanted(site) || !event_allowed())
-		return;
+		return 0;
 
 	captured = capture_len(ctx, site->monitor);
 	msg.type = CILIUM_NOTIFY_TRACE;
@@ -144,6 +146,7 @@ static __always_inline void trace_packet_at(struct __sk_buff *ctx, const struct 
 	msg.ifindex = site->ifindex;
 	msg.orig_ip6 = site->orig;
 	send_event(ctx, &msg, sizeof(msg), captured);
+	return 0;
 }
 
 #define trace_packet(ctx, site) trace_packet_at(ctx, site, __LINE__, source_file_id(__FILE_NAME__))

@@ -13,8 +13,14 @@
 #define __maybe_unused __attribute__((unused))
 #define __packed       __attribute__((packed))
 
-#define likely(x)      __builtin_expect(!!(x), 1)
-#define unlikely(x)    __builtin_expect(!!(x), 0)
+/*
+ * A function that the verifier looks at once by itself, and not again in every state in which it is
+ * called. Pointers it is given may be NULL for all the verifier knows.
+ */
+#define __verified_alone __attribute__((noinline))
+
+#define likely(x)	 __builtin_expect(!!(x), 1)
+#define unlikely(x)	 __builtin_expect(!!(x), 0)
 
 union v4addr {
 	__be32 be32;
