@@ -15,6 +15,7 @@ from cilium_py.net.namespace import NetNamespace
 from cilium_py.paths import NodePaths
 
 from .identity import IdentityStore
+from .roster import KnownNode, Roster
 
 FILE = "node.json"
 HOST_DEVICE, NET_DEVICE = "cilium_host", "cilium_net"
@@ -63,6 +64,8 @@ class NodeConfig:
     """The network namespace that the node lives in, or None for that of whoever acts on it."""
     identities: str | None = None
     """The directory of identities shared with other nodes, or None for one of its own."""
+    roster_directory: str | None = None
+    """The directory of a list of nodes shared with other nodes, or None for a list of its own."""
     mtu: int = 1500
     attach: str = "auto"
     """How programs are attached: `tcx`, `tc`, or `auto` for the newest that the kernel has."""
@@ -78,6 +81,17 @@ class NodeConfig:
 
     def identity_store(self, paths: NodePaths) -> IdentityStore:
         return IdentityStore(Path(self.identities) if self.identities else paths.state_dir / "identities")
+
+    def roster(self, paths: NodePaths) -> Roster:
+        return Roster(Path(self.roster_directory) if self.roster_directory else paths.state_dir)
+
+    def introduction(self) -> KnownNode:
+        """The node as others may know it, without the health endpoint that it may have."""
+        return KnownNode(
+            self.name,
+            ipv4=self.ipv4.address if self.ipv4 is not None else None,
+            ipv6=self.ipv6.address if self.ipv6 is not None else None,
+        )
 
     def settings(self) -> dict[str, int | bytes]:
         """The programs' options that are the same for every endpoint of the node, by name."""

@@ -1,0 +1,1 @@
+"""Who reaches whom: responder, prober, health endpoint, reports."""
