@@ -100,11 +100,17 @@ def _list_lines(definition: MapDef[Any], shape: GoList[Any], maps: Iterable[Iter
 
 def _write_list(stream: BinaryIO, output: Output, shape: GoList[Any], entries: Iterable[Pair]) -> None:
     """A list, item by item where the format allows it."""
-    items = (shape.item(entry) for entry in entries)
+    items: Iterator[Any] = (shape.item(entry) for entry in entries)
+    if shape.merge:
+        items = shape.merge(items)
     if output.format == "jsonpath" and output.template:
-        write_document(stream, output, list(items))
+        found = list(items)
+        if found or not shape.silent_when_empty:
+            write_document(stream, output, found)
         return
     first = next(items, None)
+    if first is None and shape.silent_when_empty:
+        return
     if first is None:
         write_document(stream, output, None if shape.nil_when_empty and output.format != "yaml" else [])
     elif output.format == "yaml":

@@ -19,7 +19,7 @@ Python values stand for themselves: int, bool, str, None (nil), bytes (a [N]byte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -117,6 +117,8 @@ class GoList(Generic[R]):
     """A command built on a slice of structs: a list as JSON and YAML, text lines from the rows."""
 
     item: Callable[[Pair], Any]
+    merge: Callable[[Iterator[Any]], Iterator[Any]] | None = None
+    """What is done with all items before they are written as JSON, YAML or by jsonpath."""
     text: Table[R] | Line[R] | None = None
     """The text of the rows where it differs from the definition's own."""
     order: Callable[[R], Any] | None = field(default=None)
