@@ -60,5 +60,6 @@ def detach(netlink: IPRoute, index: int, direction: Direction) -> bool:
 def programs(netlink: IPRoute, index: int, direction: Direction) -> list[str]:
     """Names of the BPF programs at the interface, as they were given at attachment."""
     filters = netlink.get_filters(index=index, parent=PARENT[direction])
-    options = (message.get("options") for message in filters if message.get("kind") == "bpf")
-    return [found.get("name") for found in options if found is not None and found.get("name")]
+    options = (message.get_attr("TCA_OPTIONS") for message in filters)
+    names = (found.get_attr("TCA_BPF_NAME") for found in options if found is not None)
+    return [name for name in names if name is not None]
