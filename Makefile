@@ -10,7 +10,7 @@ OBJECTS := $(MAKE) --no-print-directory -C bpf_src
 
 BUILD_PACKAGES := python3-venv libbpf1 libbpf-dev clang-19 llvm-19 iproute2 iputils-ping
 LINT_PACKAGES := clang-format-19
-BENCH_PACKAGES := iperf3
+BENCH_PACKAGES := iperf3 sockperf time util-linux
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -111,6 +111,8 @@ SIGNATURES = {
     "bpf_program__set_type": Signature(c_int, (c_void_p, c_int), negative_is_errno),
     "bpf_program__set_expected_attach_type": Signature(c_int, (c_void_p, c_int), negative_is_errno),
     "bpf_program__insn_cnt": Signature(c_size_t, (c_void_p,)),
+    "bpf_program__set_log_level": Signature(c_int, (c_void_p, c_uint32), negative_is_errno),
+    "bpf_program__set_log_buf": Signature(c_int, (c_void_p, c_void_p, c_size_t), negative_is_errno),
     "bpf_program__autoload": Signature(c_bool, (c_void_p,)),
     "bpf_program__set_autoload": Signature(c_int, (c_void_p, c_bool), negative_is_errno),
     "bpf_prog_test_run_opts": Signature(c_int, (c_int, POINTER(structs.bpf_test_run_opts)), negative_is_errno),
