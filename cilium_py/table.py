@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, WrongUsage
-from cilium_py.schema import Int, Layout, MapDef, Pad, Pair, Source, Struct
+from cilium_py.schema import InnerMap, Int, Layout, MapDef, Pad, Pair, Source, Struct
 
 if TYPE_CHECKING:
     from cilium_py.bpf.btf import Btf
@@ -44,6 +44,8 @@ class OpenTable(Generic[R]):
                 yield from (
                     (each, total(value, batch.values[at * room : (at + 1) * room])) for at, each in enumerate(keys)
                 )
+            elif value is InnerMap:
+                yield from with_inner(zip(keys, InnerMap.unpack_many(batch.values), strict=True))
             else:
                 yield from zip(keys, value.unpack_many(batch.values), strict=True)
 
@@ -62,6 +64,8 @@ class OpenTable(Generic[R]):
         if data is None:
             return None
         value = self.layout.value
+        if value is InnerMap:
+            return next((self.layout.decode(*pair) for pair in with_inner([(key, InnerMap.unpack(data))])), None)
         return self.layout.decode(key, total(value, data) if self.map.per_cpu else value.unpack(data))
 
     def put(self, key: Struct, value: Struct) -> R:
@@ -75,6 +79,19 @@ class OpenTable(Generic[R]):
         for batch in self.map.batches():
             count += self.map.delete_batch(bytes(batch.keys))
         return count
+
+
+def with_inner(entries: Iterable[tuple[Struct, InnerMap]]) -> Iterator[tuple[Struct, list[tuple[bytes, bytes]]]]:
+    """Each key of a map of maps with the entries of its inner map; without those whose map went meanwhile."""
+    from cilium_py.bpf.map import BpfMap
+
+    for key, held in entries:
+        try:
+            inner = BpfMap.from_id(held.id)
+        except FileNotFoundError:
+            continue
+        with inner:
+            yield key, list(inner.entries())
 
 
 def total(value: type[Struct], per_cpu: memoryview | bytes) -> Struct:

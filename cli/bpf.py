@@ -15,9 +15,11 @@ from cilium_py.schema import MapDef
 BY_HAND = {
     "ct": ("cilium_py.cli.ct", "Connection tracking tables"),
     "ipcache": ("cilium_py.cli.ipcache", "Identities and tunnel endpoints of addresses (the ipcache)"),
+    "lb": ("cilium_py.cli.lb", "Load balancing: services, backends and what belongs to them"),
     "nat": ("cilium_py.cli.nat", "Source NAT tables"),
     "fs": ("cilium_py.cli.fs", "The BPF filesystem"),
     "policy": ("cilium_py.cli.policy", "Policy maps of endpoints"),
+    "srv6": ("cilium_py.cli.srv6", "Segment routing over IPv6"),
     "sha": ("cilium_py.cli.sha", "Datapath templates"),
 }
 """Groups that join maps or read none; every other one comes from a file of `maps/`."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cilium_py.errors import WrongUsage
+from cilium_py.errors import MapMissing, WrongUsage
 from cilium_py.paths import NodePaths
 from cilium_py.render import FORMATS, Output, write
 from cilium_py.schema import Line, Pair, Table
@@ -109,6 +109,10 @@ def show_family(
     stream = sys.stdout.buffer
     try:
         write_compat(stream, output, definition, (_amended(table.dump(), amend) for table in opened))
+    except MapMissing:
+        if definition.compat and definition.compat.empty_without_map:
+            write_compat(stream, output, definition, ())
+        raise
     finally:
         stream.flush()
 

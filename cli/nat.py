@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, settings, show, show_family, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, settings, show_family, yes_option
 from cilium_py.cli.family import flush, layout_option, seen
 from cilium_py.cli.groups import Group
 from cilium_py.errors import WrongUsage
 from cilium_py.maps import nat_retries
-from cilium_py.maps.nat import CLUSTER, MAP, Row, is_shown, line
+from cilium_py.maps.nat import CLUSTER, MAP, Row
 from cilium_py.node.runtime import RuntimeConfig, read
-from cilium_py.schema import Line, Source
+from cilium_py.schema import Source
 from cilium_py.schema.text import number
 from cilium_py.table import Family, OpenTable, explained
 
@@ -51,19 +50,16 @@ def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: s
     """
     form = where.output(output)
     scope, sources = scope_of(table)
-    if not form.is_text and form.compat:
-        family = Family(MAP, where.paths.globals, layout)
-        show_family(form, family, family.tables(scope, seen(where, sources)))
-        return
+    family = Family(MAP, where.paths.globals, layout)
+    amend = None if form.compat and not form.is_text else aged(where)
+    show_family(form, family, family.tables(scope, seen(where, sources)), amend)
+
+
+def aged(where: Settings) -> Callable[[Row], Row]:
+    """Adds to a row how old it is, by the agent's clock as it is now."""
     clock = (read(where.paths.state_dir) or RuntimeConfig()).clock
     now, seconds = clock.now(), clock.seconds
-    text = Line[Row](lambda row: line(row, now - seconds(row.created)), shown=is_shown)
-    family = Family(replace(MAP, text=text), where.paths.globals, layout)
-    tables = family.tables(scope, seen(where, sources))
-    if form.is_text:
-        show_family(form, family, tables)
-        return
-    show(form, (row._replace(age=now - seconds(row.created)) for row in family.ordered(tables)), Row, text)
+    return lambda row: row._replace(age=now - seconds(row.created))
 
 
 @nat.command("flush")

@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 from cilium_py.schema import (
     Address,
+    GoTable,
     Layout,
     MapDef,
+    Pair,
     Source,
     Struct,
     Table,
@@ -32,7 +34,7 @@ from cilium_py.schema import (
     u16,
     u32,
 )
-from cilium_py.schema.text import bracketed, protocol_name
+from cilium_py.schema.text import bracketed, ip, protocol_name
 
 STATES = {0: "active", 1: "terminating", 2: "quarantined", 3: "maintenance"}
 
@@ -156,17 +158,26 @@ def decode_without_zone(key: Key, backend: BackendWithoutZone4) -> Row:
     return row_of(key, backend, backend.cluster_id)  # type: ignore[arg-type]  # same names
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, str]:
     cluster = f"@{row.cluster}" if row.cluster else ""
     zone = f"[{row.zone}]" if row.zone else ""
     return str(row.backend_id), f"{row.protocol}://{bracketed(row.address, row.port)}{cluster}{zone}"
 
 
+def compat_entry(pair: Pair) -> tuple[str, str]:
+    """cilium-dbg leaves out the port and the number of the zone."""
+    row: Row = pair.row
+    cluster = f"@{row.cluster}" if row.cluster else ""
+    return str(row.backend_id), f"{row.protocol}://{ip(row.address)}{cluster}{'[]' if row.zone else ''}"
+
+
+TITLES = ("ID", "BACKEND ADDRESS (REVNAT_ID) (SLOT)")
+
 MAP = MapDef(
     command=("lb", "backends"),
     summary="Backends of services",
     row=Row,
-    text=Table(("ID", "BACKEND ADDRESS (REVNAT_ID) (SLOT)"), cells),
+    text=Table(TITLES, cells),
     sources=(
         Source(
             "cilium_lb4_backends_v3",
@@ -175,6 +186,7 @@ MAP = MapDef(
                 Layout("1.15", Key, BackendWithoutZone4, decode_without_zone),
                 Layout("1.14", Key, BackendSmallCluster4, decode_without_zone),
             ),
+            replaces="cilium_lb4_backends_v2",
         ),
         Source("cilium_lb4_backends_v2", (Layout("1.12", Key, BackendWithoutCluster4, row_of),)),
         Source(
@@ -184,8 +196,10 @@ MAP = MapDef(
                 Layout("1.15", Key, BackendWithoutZone6, decode_without_zone),
                 Layout("1.14", Key, BackendSmallCluster6, decode_without_zone),
             ),
+            replaces="cilium_lb6_backends_v2",
         ),
         Source("cilium_lb6_backends_v2", (Layout("1.12", Key, BackendWithoutCluster6, row_of),)),
     ),
     order=tuple,
+    compat=GoTable(TITLES, compat_entry, titles_when_empty=True, empty_without_map=True),
 )

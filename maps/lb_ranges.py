@@ -12,8 +12,10 @@ The prefix length counts the 32 bits before the address.
 from typing import NamedTuple
 
 from cilium_py.schema import (
+    GoTable,
     Layout,
     MapDef,
+    Pair,
     Prefix,
     Source,
     Struct,
@@ -65,18 +67,25 @@ def order(row: Row) -> tuple[object, ...]:
     return row.rev_nat, len(row.range[0]), row
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, str]:
     return f"{prefix(row.range)} ({row.rev_nat})", ""
 
+
+def compat_entry(pair: Pair) -> tuple[str, str]:
+    return cells(pair.row)
+
+
+TITLES = ("SOURCE RANGE (REVNAT_ID)", "")
 
 MAP = MapDef(
     command=("lb", "source-ranges"),
     summary="Source ranges that services check",
     row=Row,
-    text=Table(("SOURCE RANGE (REVNAT_ID)", ""), cells),
+    text=Table(TITLES, cells),
     sources=(
         Source("cilium_lb4_source_range", (Layout("1.12", Key4, Value, decode),)),
         Source("cilium_lb6_source_range", (Layout("1.12", Key6, Value, decode),)),
     ),
     order=order,
+    compat=GoTable(TITLES, compat_entry, titles_when_empty=True, empty_without_map=True),
 )

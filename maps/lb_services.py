@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 from cilium_py.schema import (
     Address,
+    GoTable,
     Layout,
     MapDef,
+    Pair,
     Source,
     Struct,
     Table,
@@ -173,16 +175,25 @@ def order(row: Row) -> tuple[object, ...]:
     return len(row.address), row[:5]
 
 
-def frontend(row: Row) -> str:
-    """10.96.0.1:443/TCP/i (0): address, protocol, internal scope, slot."""
-    scope = "/i" if row.internal else ""
-    return f"{bracketed(row.address, row.port)}/{row.protocol}{scope} ({row.slot})"
+def frontend(address: bytes, port: int, protocol: str, internal: bool, slot: int) -> str:
+    """10.96.0.1:443/TCP/i (0)."""
+    return f"{bracketed(address, port)}/{protocol}{'/i' if internal else ''} ({slot})"
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def counts(row: Row, union: int) -> str:
+    return f"{union} {row.backends}[{row.quarantined}] ({row.rev_nat}) [{row.flags & 0xFF:#x} {row.flags >> 8:#x}]"
+
+
+def cells(row: Row) -> tuple[str, str]:
     union = row.backend_id or row.algorithm << 24 | row.affinity_timeout or swap(row.proxy_port, 2)
-    counts = f"{row.backends}[{row.quarantined}]"
-    return frontend(row), f"{union} {counts} ({row.rev_nat}) [{row.flags & 0xFF:#x} {row.flags >> 8:#x}]"
+    return frontend(*row[:5]), counts(row, union)
+
+
+def compat_entry(pair: Pair) -> tuple[str, str]:
+    return frontend(*pair.row[:5]), counts(pair.row, pair.value.backend_id)
+
+
+TITLES = ("SERVICE ADDRESS", "BACKEND ID")
 
 
 V4 = (
@@ -198,7 +209,8 @@ MAP = MapDef(
     command=("lb", "services"),
     summary="Service frontends and the slots of their backends",
     row=Row,
-    text=Table(("SERVICE ADDRESS", "BACKEND ID"), cells),
+    text=Table(TITLES, cells),
     sources=(Source("cilium_lb4_services_v2", V4), Source("cilium_lb6_services_v2", V6)),
     order=order,
+    compat=GoTable(TITLES, compat_entry, titles_when_empty=True, empty_without_map=True),
 )

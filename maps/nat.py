@@ -73,7 +73,7 @@ class Row(NamedTuple):
     """In the clock of conntrack."""
     needs_ct: int
     age: int | None = None
-    """Seconds; known to the command that knows the clock."""
+    """Seconds; None where nobody knows the clock."""
 
 
 def is_shown(row: Row) -> bool:
@@ -99,10 +99,10 @@ def decode(key: Key4 | Key6, entry: Entry4 | Entry6) -> Row:
     )
 
 
-def line(row: Row, age: int | None = None) -> str:
-    """The line of `cilium-dbg bpf nat list`; `age` is in seconds, without it the time of creation stands raw."""
+def line(row: Row) -> str:
+    """The line of `cilium-dbg bpf nat list`; without an age the time of creation stands raw."""
     words = "".join(word for word, is_set in ((" related", row.related), (" service", row.service)) if is_set)
-    created = row.created if age is None else f"{age}sec ago"
+    created = row.created if row.age is None else f"{row.age}sec ago"
     return (
         f"{row.protocol} {row.direction} {bracketed(row.source, row.source_port)}"
         f" -> {bracketed(row.destination, row.destination_port)}{words}"

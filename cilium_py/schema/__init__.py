@@ -34,7 +34,7 @@ from cilium_py.schema.fields import (
     u64,
 )
 from cilium_py.schema.golang import GoField, GoList, GoStruct, GoTable, GoType, Named, Pair
-from cilium_py.schema.mapdef import Address, Layout, Line, Mac, MapDef, Prefix, Source, Table, Word
+from cilium_py.schema.mapdef import Address, InnerMap, Layout, Line, Mac, MapDef, Prefix, Source, Table, Word
 from cilium_py.schema.struct import Member, Struct, layout
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "GoStruct",
     "GoTable",
     "GoType",
+    "InnerMap",
     "Int",
     "Layout",
     "Line",

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
+from cilium_py.schema.fields import u32
 from cilium_py.schema.golang import GoList, GoTable
-from cilium_py.schema.struct import Struct
+from cilium_py.schema.struct import Struct, layout
 
 R = TypeVar("R", bound=tuple[Any, ...])
 K = TypeVar("K", bound=Struct)
@@ -19,6 +20,13 @@ Prefix: TypeAlias = Annotated[tuple[bytes, int], "prefix"]
 """A row field: a packed address and a prefix length, rendered as 10.0.0.0/8."""
 Mac: TypeAlias = Annotated[bytes, "mac"]
 """A row field: a MAC address (six bytes, or eight with padding), rendered as text."""
+
+
+@layout(size=4)
+class InnerMap(Struct):
+    """The value of a map of maps. `decode` gets the inner map's entries in its place: a list of (bytes, bytes)."""
+
+    id: u32
 
 
 @dataclass(frozen=True)
