@@ -9,7 +9,8 @@ import pytest
 from cilium_py.endpoint import store
 from cilium_py.endpoint.regenerate import Build, regenerate
 from cilium_py.lab import Lab
-from tests.netns.conftest import cilium_on
+from tests.netns import policy
+from tests.netns.policy import Entry
 from tests.netns.traffic import INET, INET6, ping, tcp, udp
 
 
@@ -32,9 +33,10 @@ def test_policy_knows_pods_of_other_nodes(two_nodes: Lab) -> None:
     regenerate(home, 1, Build(options={"IngressEnforcement": 1}))
     assert not tcp(two_nodes, "pod1", "pod2")
     assert not ping(two_nodes, "node1", "pod2", count=1)
-    cilium_on(two_nodes, "node2")("bpf", "policy", "add", "1", "ingress", str(identity))
+    policy.write(two_nodes, "node2", 1, False, Entry(identity))
     assert tcp(two_nodes, "pod1", "pod2")
     assert not ping(two_nodes, "node1", "pod2", count=1)
+    policy.clear(two_nodes, "node2", 1)
     regenerate(home, 1, Build(options={"IngressEnforcement": 0}))
 
 

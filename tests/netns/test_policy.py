@@ -11,109 +11,109 @@ import pytest
 from cilium_py.endpoint import store
 from cilium_py.endpoint.regenerate import Build, regenerate
 from cilium_py.lab import Lab
-from tests.netns.conftest import Cilium, cilium_on
+from tests.netns import policy
+from tests.netns.policy import TCP, UDP, Entry
 from tests.netns.traffic import INET, INET6, listener, ping, socket_in, tcp, udp
 
 PORT = 8080
-POD1, POD2 = "1", "2"
-"""Ids of their endpoints."""
+PEER = 1
+"""Stands for the identity of the other pod."""
+NOBODY = 9999
+
+IN, OUT = "IngressEnforcement", "EgressEnforcement"
 
 
 class Case(NamedTuple):
+    """pod1 sends to pod2, which enforces ingress, or pod1 itself enforces egress."""
+
     name: str
     option: str
-    """The direction that is enforced, at pod2 for ingress and at pod1 for egress."""
-    entries: tuple[str, ...]
-    """What follows the direction in `bpf policy add`; IDENTITY stands for that of the other pod."""
+    entries: tuple[Entry, ...]
     send: Callable[..., bool]
-    family: int
     passes: bool
 
 
-def case(name: str, option: str, entries: list[str], send: Callable[..., bool], passes: bool) -> list[Case]:
-    """The same for both families."""
-    return [
-        Case(f"{name} over {version}", option, tuple(entries), send, family, passes)
-        for version, family in (("IPv4", INET), ("IPv6", INET6))
-    ]
-
-
-IN, OUT = "IngressEnforcement", "EgressEnforcement"
 CASES = [
-    *case("nothing is allowed in", IN, [], tcp, False),
-    *case("nothing is allowed out", OUT, [], tcp, False),
-    *case("no datagram is allowed in", IN, [], udp, False),
-    *case("no ping is allowed out", OUT, [], ping, False),
-    *case("the other pod is allowed in", IN, ["IDENTITY"], tcp, True),
-    *case("the other pod is allowed as destination", OUT, ["IDENTITY"], udp, True),
-    *case("the port is allowed in", IN, [f"IDENTITY {PORT}/TCP"], tcp, True),
-    *case("the port is allowed in for all", IN, [f"0 {PORT}/UDP"], udp, True),
-    *case("another port is allowed in", IN, [f"IDENTITY {PORT + 1}/TCP"], tcp, False),
-    *case("another protocol is allowed in", IN, [f"IDENTITY {PORT}/UDP"], tcp, False),
-    *case("another identity is allowed in", IN, ["9999"], tcp, False),
-    *case("a denied port of an allowed pod", IN, ["IDENTITY", f"IDENTITY {PORT}/TCP --deny"], tcp, False),
-    *case("another denied port of an allowed pod", IN, ["IDENTITY", "IDENTITY 9/TCP --deny"], tcp, True),
+    Case("nothing is allowed in", IN, (), tcp, False),
+    Case("nothing is allowed out", OUT, (), tcp, False),
+    Case("no datagram is allowed in", IN, (), udp, False),
+    Case("no ping is allowed out", OUT, (), ping, False),
+    Case("the peer is allowed in", IN, (Entry(PEER),), tcp, True),
+    Case("the peer is allowed in, by ping", IN, (Entry(PEER),), ping, True),
+    Case("the peer is allowed as destination", OUT, (Entry(PEER),), udp, True),
+    Case("the port is allowed in", IN, (Entry(PEER, TCP, PORT),), tcp, True),
+    Case("the port is allowed as destination", OUT, (Entry(PEER, TCP, PORT),), tcp, True),
+    Case("the port is allowed in for all", IN, (Entry(0, UDP, PORT),), udp, True),
+    Case("the protocol is allowed in", IN, (Entry(PEER, TCP),), tcp, True),
+    Case("another port is allowed in", IN, (Entry(PEER, TCP, PORT + 1),), tcp, False),
+    Case("another protocol is allowed in", IN, (Entry(PEER, UDP, PORT),), tcp, False),
+    Case("another identity is allowed in", IN, (Entry(NOBODY),), tcp, False),
+    Case("a denied port of an allowed peer", IN, (Entry(PEER), Entry(PEER, TCP, PORT, True)), tcp, False),
+    Case("another denied port of an allowed peer", IN, (Entry(PEER), Entry(PEER, TCP, 9, True)), tcp, True),
+    Case("an allowed port of a denied peer", IN, (Entry(PEER, deny=True), Entry(0, TCP, PORT)), tcp, False),
 ]
 
 
 @pytest.fixture
-def cilium(lab: Lab) -> Iterator[Cilium]:
-    yield cilium_on(lab, "node1")
-    for endpoint_id in (int(POD1), int(POD2)):
-        _clear(lab, endpoint_id)
+def pods(lab: Lab) -> Iterator[Lab]:
+    """The lab; afterwards its pods enforce nothing and have no entries."""
+    yield lab
+    for endpoint_id in (1, 2):
+        policy.clear(lab, "node1", endpoint_id)
         regenerate(lab.paths("node1"), endpoint_id, Build(options={IN: 0, OUT: 0}))
 
 
-def _clear(lab: Lab, endpoint_id: int) -> None:
-    from cilium_py.bpf.map import BpfMap
-    from cilium_py.loader.endpoint import policy_pin
-
-    for pin in (
-        policy_pin(lab.paths("node1"), endpoint_id),
-        *lab.paths("node1").globals.glob("cilium_ct*_global"),
-    ):
-        with BpfMap.open(pin, read_only=False) as opened:
-            for key in list(opened.keys()):
-                opened.delete(key)
-
-
+@pytest.mark.parametrize("family", [INET, INET6], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_policy_decides(lab: Lab, cilium: Cilium, case: Case) -> None:
-    own, other, direction = (2, 1, "ingress") if case.option == IN else (1, 2, "egress")
-    paths = lab.paths("node1")
-    regenerate(paths, own, Build(options={case.option: 1}))
-    identity = str(store.load(paths, other).identity)
+def test_policy_decides(pods: Lab, case: Case, family: int) -> None:
+    own, other, egress = (2, 1, False) if case.option == IN else (1, 2, True)
+    peer = store.load(pods.paths("node1"), other).identity
     for entry in case.entries:
-        words = entry.replace("IDENTITY", identity).split()
-        flags = [word for word in words if word.startswith("--")]
-        cilium("bpf", "policy", "add", *flags, str(own), direction, *(w for w in words if w not in flags))
+        identity = peer if entry.identity == PEER else entry.identity
+        policy.write(pods, "node1", own, egress, entry._replace(identity=identity))
+    regenerate(pods.paths("node1"), own, Build(options={case.option: 1}))
     port = {} if case.send is ping else {"port": PORT}
-    assert case.send(lab, "pod1", "pod2", case.family, **port) == case.passes
+    assert case.send(pods, "pod1", "pod2", family, **port) == case.passes
 
 
-def test_the_other_direction_is_not_enforced(lab: Lab, cilium: Cilium) -> None:  # noqa: ARG001  cleans up
+def test_the_other_direction_is_not_enforced(pods: Lab) -> None:
     """Who enforces ingress still speaks, and is answered."""
-    regenerate(lab.paths("node1"), 2, Build(options={IN: 1}))
-    assert not tcp(lab, "pod1", "pod2")
-    assert tcp(lab, "pod2", "pod1")
-    assert ping(lab, "pod2", "pod1")
+    regenerate(pods.paths("node1"), 2, Build(options={IN: 1}))
+    assert not tcp(pods, "pod1", "pod2")
+    assert tcp(pods, "pod2", "pod1")
+    assert ping(pods, "pod2", "pod1")
 
 
-def test_icmp_error_passes_with_its_flow(lab: Lab, cilium: Cilium) -> None:  # noqa: ARG001  cleans up
+def test_icmp_error_passes_with_its_flow(pods: Lab) -> None:
     """An error about what the pod was allowed to send comes in where nothing else does."""
-    regenerate(lab.paths("node1"), 1, Build(options={IN: 1}))
-    with listener(lab, "pod2", INET, socket.SOCK_DGRAM) as closed:
+    regenerate(pods.paths("node1"), 1, Build(options={IN: 1}))
+    with listener(pods, "pod2", INET, socket.SOCK_DGRAM) as closed:
         target = closed.getsockname()
-    with socket_in(lab, "pod1", INET, socket.SOCK_DGRAM) as client:
+    with socket_in(pods, "pod1", INET, socket.SOCK_DGRAM) as client:
         client.connect(target)
         client.send(b"anybody?")
         with pytest.raises(ConnectionRefusedError):
             client.recv(100)
-    assert not ping(lab, "pod2", "pod1", count=1)
+    assert not ping(pods, "pod2", "pod1", count=1)
 
 
-def test_a_deny_holds_without_enforcement(lab: Lab, cilium: Cilium) -> None:
-    cilium("bpf", "policy", "add", "--deny", POD2, "ingress", "0", f"{PORT}/TCP")
-    assert not tcp(lab, "pod1", "pod2", port=PORT)
-    assert tcp(lab, "pod1", "pod2", port=PORT + 1)
-    cilium("bpf", "policy", "delete", "--deny", POD2, "ingress", "0", f"{PORT}/TCP", check=False)
+def test_a_deny_holds_without_enforcement(pods: Lab) -> None:
+    policy.write(pods, "node1", 2, False, Entry(0, TCP, PORT, deny=True))
+    assert not tcp(pods, "pod1", "pod2", port=PORT)
+    assert tcp(pods, "pod1", "pod2", port=PORT + 1)
+
+
+def test_fragments_follow_the_port_of_their_first(pods: Lab) -> None:
+    """Later fragments carry no port; policy by port holds for them all the same."""
+    regenerate(pods.paths("node1"), 2, Build(options={IN: 1}))
+    policy.write(pods, "node1", 2, False, Entry(0, UDP, PORT))
+    assert udp(pods, "pod1", "pod2", port=PORT, size=6000)
+    assert not udp(pods, "pod1", "pod2", port=PORT + 1, size=6000)
+
+
+def test_the_world_is_told_from_pods(pods: Lab) -> None:
+    regenerate(pods.paths("node1"), 2, Build(options={IN: 1}))
+    policy.write(pods, "node1", 2, False, Entry(9))  # world-ipv4
+    assert ping(pods, "world", pods.pod("pod2").ipv4)
+    assert not ping(pods, "pod1", "pod2", count=1)
+    assert not ping(pods, "world", pods.pod("pod2").ipv6, INET6, count=1)

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from cilium_py.bpf.link import Link
+from cilium_py.bpf.map import BpfMap
 from cilium_py.endpoint import status, store
 from cilium_py.endpoint.regenerate import Build, regenerate
 from cilium_py.errors import CiliumPyError, RegenerationFailed
 from cilium_py.lab import Lab, command
 from cilium_py.loader import template
-from cilium_py.loader.endpoint import FROM_CONTAINER
 from cilium_py.node.config import NodeConfig
 from tests.netns.conftest import cilium_on
 from tests.netns.traffic import Stream, ping, tcp
@@ -47,19 +47,28 @@ def test_no_packet_is_lost(lab: Lab) -> None:
 
 def test_tcp_stream_survives(lab: Lab) -> None:
     with ThreadPoolExecutor() as pool:
-        transfer = pool.submit(tcp, lab, "pod1", "pod2", size=100_000_000)
+        transfer = pool.submit(tcp, lab, "pod1", "pod2", size=20_000_000)
         while not transfer.done():
             regenerate(lab.paths("node1"), 2)
     assert transfer.result()
 
 
-def test_program_is_really_new(lab: Lab) -> None:
-    if lab.attach != "auto":
-        pytest.skip("filters have no pinned link to ask")
-    with Link.open(lab.paths("node1").endpoint_links(1) / FROM_CONTAINER) as link:
-        before = link.info.program_id
-        regenerate(lab.paths("node1"), 1)
-        assert link.info.program_id != before
+def test_programs_are_really_new(lab: Lab) -> None:
+    """The policy program, which others call by the endpoint's id, and with tcx the one that the link leads to."""
+    before = programs(lab)
+    regenerate(lab.paths("node1"), 1)
+    assert all(old != new for old, new in zip(before, programs(lab), strict=True))
+
+
+def programs(lab: Lab) -> list[int]:
+    paths = lab.paths("node1")
+    with BpfMap.open(paths.globals / "cilium_call_policy") as calls:
+        found = [int.from_bytes(calls.lookup((1).to_bytes(4, "little")) or b"", "little")]
+    for pin in paths.endpoint_links(1).glob("*"):
+        with Link.open(pin) as link:
+            found.append(link.info.program_id)
+    assert len(found) == (3 if lab.attach == "auto" else 1)
+    return found
 
 
 @pytest.mark.parametrize("delay", [n / 100 for n in range(2, 20, 2)])
@@ -80,10 +89,6 @@ def test_killed_at_any_moment(lab: Lab, delay: float) -> None:
     assert regenerate(lab.paths("node1"), 1).id == 1
     assert_clean(lab, 1)
     assert ping(lab, "pod1", "pod2")
-
-
-class Cut(Exception):
-    """Stands for the end of the process."""
 
 
 @pytest.mark.parametrize("step", ["bpfLoadProg", "mapSync", "prepareBuild", "bpfWaitForELF"])
