@@ -24,6 +24,7 @@ COMMANDS = {
     "ct": ("cilium_py.cli.ct", "Connection tracking tables (bpf ct)"),
     "endpoint": ("cilium_py.cli.endpoint", "Manage endpoints"),
     "lab": ("cilium_py.cli.lab", "Nodes and pods as network namespaces, to try things"),
+    "monitor": ("cilium_py.cli.monitor", "Show drops, traces and policy verdicts as they happen"),
     "policy": ("cilium_py.cli.policy", "Endpoint policy maps (bpf policy)"),
     "status": ("cilium_py.cli.status", "Show the state of the node"),
     "version": ("cilium_py.cli.version", "Print versions"),

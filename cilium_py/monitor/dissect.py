@@ -33,6 +33,7 @@ MOST_TAGS = 2
 MOST_EXTENSIONS = 8
 MOST_TUNNELS = 2
 CACHED = 65536
+TUNNEL_PORTS = VXLAN_PORTS | GENEVE_PORTS
 UDP_HEADER = 8
 TCP_FLAGS_AT = 13
 WITH_PORTS = frozenset({TCP, UDP, SCTP})
@@ -88,7 +89,7 @@ class Dissector:
     def _first(self, key: tuple[bytes, ...], data: bytes, start: int, end: int) -> Packet:
         packet = dissect(data[start:end])
         # What is in a tunnel differs from packet to packet.
-        if packet.inner is None and not packet.cut:
+        if packet.destination_port not in TUNNEL_PORTS and not packet.cut:
             if len(self._flows) >= CACHED:
                 self._flows.clear()
             self._flows[key] = packet

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from cilium_py.monitor import names
 from cilium_py.monitor.dissect import Dissector, dissect_network
@@ -183,7 +183,15 @@ class Agent(NamedTuple):
     """JSON."""
 
 
-Event: TypeAlias = Drop | Trace | Verdict | Debug | Capture | Recorder | TraceSock | Agent
+class L7(NamedTuple):
+    """What a proxy says of a request or a response, through an agent's monitor socket."""
+
+    kind: int
+    record: dict[str, Any]
+    """accesslog.LogRecord by its field names; what is zero is left out."""
+
+
+Event: TypeAlias = Drop | Trace | Verdict | Debug | Capture | Recorder | TraceSock | Agent | L7
 
 _DROPS = (
     # Up to Cilium 1.11 without a version (0), then 1; flags since 1.17; the trace id since 1.19.
@@ -243,6 +251,30 @@ def _trace_sock(data: bytes) -> TraceSock:
     return _make(TraceSock, _TRACE_SOCK.unpack_from(data))
 
 
+def _gob(data: bytes) -> dict[str, Any]:
+    from cilium_py.monitor.gob import BadGob, Decoder
+
+    try:
+        [record] = Decoder().feed(data[1:])
+    except BadGob as error:
+        raise Malformed(f"type {data[0]}: {error}") from None
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        raise Malformed(f"type {data[0]} without a record")
+    return record
+
+
+def _agent(data: bytes) -> Agent:
+    record = _gob(data)
+    return Agent(data[0], names.word(names.AGENT_SUBJECTS, record.get("Type", 0)), record.get("Text", ""))
+
+
+def _l7(data: bytes) -> L7:
+    record = _gob(data)
+    return L7(data[0], record.get("LogRecord", record))
+
+
 DECODERS: dict[int, Callable[[bytes], Event]] = {
     names.DROP: _drop,
     names.TRACE: _trace,
@@ -251,6 +283,8 @@ DECODERS: dict[int, Callable[[bytes], Event]] = {
     names.CAPTURE: _capture,
     names.RECORDER: _recorder,
     names.TRACE_SOCK: _trace_sock,
+    names.AGENT: _agent,
+    names.L7: _l7,
 }
 
 
@@ -269,7 +303,7 @@ def decode(data: bytes) -> Event:
 
 def packet_of(event: Event, data: bytes, dissector: Dissector) -> Packet | None:
     """The packet that was captured with an event; None for those without one."""
-    if isinstance(event, Debug | TraceSock | Agent):
+    if isinstance(event, Debug | TraceSock | Agent | L7):
         return None
     start = event.start
     end = min(start + event.captured, len(data))

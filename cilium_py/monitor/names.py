@@ -62,6 +62,22 @@ AUTHENTICATIONS = ("disabled", "spire", "test-always-fail")
 TRANSLATION_POINTS = ("unknown", "pre-xlate-fwd", "post-xlate-fwd", "pre-xlate-rev", "post-xlate-rev")
 SOCKET_PROTOCOLS = ("unknown", "tcp", "udp")
 
+AGENT_SUBJECTS = (
+    "unspecified",
+    "Message",
+    "Cilium agent started",
+    "Endpoint regenerated",
+    "Failed endpoint regeneration",
+    "Policy updated",
+    "Policy deleted",
+    "Endpoint created",
+    "Endpoint deleted",
+    "IPCache entry upserted",
+    "IPCache entry deleted",
+    "Service upserted",
+    "Service deleted",
+)
+
 
 def word(words: tuple[str, ...], number: int) -> str:
     return words[number] if number < len(words) else str(number)
