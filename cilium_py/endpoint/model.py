@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any
+from typing import Any, NamedTuple
 
 from cilium_py.errors import WrongUsage
 from cilium_py.net.namespace import NetNamespace
@@ -40,6 +40,14 @@ DEFAULTS = {
 }
 
 
+class Policy(NamedTuple):
+    """Which revision of the rules the endpoint has, and the directions that they close by default."""
+
+    revision: int = 0
+    ingress: bool = False
+    egress: bool = False
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """A workload with an interface of its own. MACs are six bytes; an index or cookie of 0 is not known yet."""
@@ -63,6 +71,9 @@ class Endpoint:
     options: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULTS))
     owns_interface: bool = False
     """Whether `add` made the interface pair, so that `delete` removes it."""
+    policy: Policy = field(default_factory=Policy)
+    named_ports: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Name -> protocol and port, for rules that name ports."""
 
     @property
     def namespace(self) -> NetNamespace | None:
@@ -74,11 +85,11 @@ class Endpoint:
 
     @property
     def enforces_ingress(self) -> bool:
-        return bool(self.options["IngressEnforcement"])
+        return self.policy.ingress or bool(self.options["IngressEnforcement"])
 
     @property
     def enforces_egress(self) -> bool:
-        return bool(self.options["EgressEnforcement"])
+        return self.policy.egress or bool(self.options["EgressEnforcement"])
 
     def with_options(self, changes: Mapping[str, int]) -> Endpoint:
         return replace(self, options={**self.options, **changes})
@@ -89,7 +100,10 @@ class Endpoint:
 
     def switches(self) -> dict[str, int | bytes]:
         """The programs' options that many endpoints may share, by name."""
-        return {OPTIONS[word]: value for word, value in self.options.items()}
+        switches: dict[str, int | bytes] = {OPTIONS[word]: value for word, value in self.options.items()}
+        switches["enforce_ingress"] = int(self.enforces_ingress)
+        switches["enforce_egress"] = int(self.enforces_egress)
+        return switches
 
     def settings(self) -> dict[str, int | bytes]:
         """The programs' options that are this endpoint's alone, by name."""
@@ -135,7 +149,12 @@ class Endpoint:
             "K8sUID": "",
             "DatapathConfiguration": {},
             "CiliumEndpointUID": "",
-            "Properties": {"netns": self.netns, "owns-interface": self.owns_interface},
+            "Properties": {
+                "netns": self.netns,
+                "owns-interface": self.owns_interface,
+                "policy": self.policy._asdict(),
+                "named-ports": {name: list(port) for name, port in self.named_ports.items()},
+            },
             "NetnsCookie": self.netns_cookie,
         }
 
@@ -161,6 +180,11 @@ class Endpoint:
                 labels=tuple(_text(label) for label in document["SecLabel"]["labels"].values()),
                 options={**DEFAULTS, **{k: v for k, v in document["Options"]["map"].items() if k in OPTIONS}},
                 owns_interface=bool(properties.get("owns-interface")),
+                policy=Policy(**properties.get("policy", {})),
+                named_ports={
+                    name: (int(protocol), int(port))
+                    for name, (protocol, port) in properties.get("named-ports", {}).items()
+                },
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an endpoint: {error!r}") from error

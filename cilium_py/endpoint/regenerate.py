@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from cilium_py.errors import CiliumPyError, RegenerationFailed
 from cilium_py.libbpf import VerifierError
 from cilium_py.loader import header, state, template
 from cilium_py.loader.attach import Hook
-from cilium_py.loader.endpoint import EndpointPrograms
+from cilium_py.loader.endpoint import POLICY_MAP, EndpointPrograms, policy_pin
 from cilium_py.loader.phases import Phases
 from cilium_py.loader.template import Template
 from cilium_py.node import entries
@@ -20,10 +20,11 @@ from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
 
 from . import store
-from .model import Endpoint
+from .model import Endpoint, Policy
 
 if TYPE_CHECKING:
     from cilium_py.loader.compiler import Compiler
+    from cilium_py.policy.desired import DesiredPolicy
 
 VERIFIER_LOG = "verifier.log"
 
@@ -52,12 +53,13 @@ def regenerate_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, bu
     endpoint = endpoint.with_options(build.options)
     work = paths.endpoint_next(endpoint.id)
     try:
+        with build.phases("policyCalculation"):
+            endpoint, wanted = _policy(paths, node, endpoint)
         with build.phases("prepareBuild"):
             _begin(paths, node, endpoint, work)
         found = _template(paths, node, endpoint, build)
         state.write(work / "template.txt", found.hash)
-        with build.phases("bpfLoadProg"):
-            _load(paths, node, endpoint, found)
+        _load(paths, node, endpoint, found, wanted, build.phases)
         with build.phases("mapSync"):
             entries.put_local(paths, endpoint.addresses, endpoint.entry())
         state.exchange(work, paths.endpoint(endpoint.id))
@@ -121,10 +123,40 @@ def _template(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, build: Bui
         return template.compiled(paths, settings, build.compiler)
 
 
-def _load(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, found: Template) -> None:
+def _policy(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[Endpoint, DesiredPolicy | None]:
+    """The endpoint as the rules of now make it, and what its policy map is to hold."""
+    from cilium_py.policy import realize
+
+    wanted = realize.calculate(paths, node, endpoint)
+    if wanted is None:
+        return endpoint, None
+    return replace(endpoint, policy=Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)), wanted
+
+
+def _load(
+    paths: NodePaths,
+    node: NodeConfig,
+    endpoint: Endpoint,
+    found: Template,
+    wanted: DesiredPolicy | None,
+    phases: Phases,
+) -> None:
+    """Load the programs, fill their policy map, and only then let packets reach them."""
+    from cilium_py.policy import table
+
     settings = {**node.settings(), **endpoint.switches(), **endpoint.settings()}
-    with EndpointPrograms.load(paths, found.object, settings, endpoint.id) as programs:
-        programs.replace(*hooks(paths, node, endpoint))
+    room = None
+    if wanted is not None and not table.fits(policy_pin(paths, endpoint.id), wanted):
+        room = table.room_for(len(wanted.entries))
+    with contextlib.ExitStack() as stack:
+        with phases("bpfLoadProg"):
+            loading = EndpointPrograms.load(paths, found.object, settings, endpoint.id, room)
+            programs = stack.enter_context(loading)
+        if wanted is not None:
+            with phases("mapSync"):
+                table.apply(programs.object.maps[POLICY_MAP], wanted)
+        with phases("bpfLoadProg"):
+            programs.replace(*hooks(paths, node, endpoint))
 
 
 def _failed(paths: NodePaths, endpoint: Endpoint, error: OSError | CiliumPyError) -> RegenerationFailed:

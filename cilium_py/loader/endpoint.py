@@ -42,30 +42,47 @@ class EndpointPrograms:
     paths: NodePaths
     endpoint_id: int
     object: BpfObject
+    new_policy_map: bool = False
 
     @classmethod
     @contextlib.contextmanager
-    def load(cls, paths: NodePaths, path: Path, settings: Settings, endpoint_id: int) -> Iterator[Self]:
-        """Load the object with these settings over the node's maps. Raises VerifierError."""
+    def load(
+        cls, paths: NodePaths, path: Path, settings: Settings, endpoint_id: int, policy_room: int | None = None
+    ) -> Iterator[Self]:
+        """Load the object with these settings over the node's maps. Raises VerifierError.
+
+        With `policy_room` the policy map is a new, empty one with room for so many entries, which takes the place
+        of the old one when the programs do.
+        """
         policy = policy_pin(paths, endpoint_id)
         had_policy = policy.exists()
         with BpfObject.open(path, pin_root=paths.globals) as opened:
             for name, value in settings.items():
                 opened.rodata[name] = value
-            opened.maps[POLICY_MAP].pin_path = policy
+            table = opened.maps[POLICY_MAP]
+            if policy_room is not None:
+                table.max_entries = policy_room
+                table.pin_path = None
+            elif had_policy:
+                # By descriptor, not by pin: its size may be another than the object's.
+                with BpfMap.open(policy, read_only=False) as current:
+                    table.reuse(current)
+                table.pin_path = None
+            else:
+                table.pin_path = policy
             try:
                 opened.load()
             except OSError:
                 if not had_policy:
                     policy.unlink(missing_ok=True)
                 raise
-            yield cls(paths, endpoint_id, opened)
+            yield cls(paths, endpoint_id, opened, new_policy_map=policy_room is not None)
 
     def replace(self, ingress: Hook, egress: Hook) -> None:
         """Let these programs take over from the running ones, if any.
 
-        At every moment either generation is whole: both use the same policy map, and the old program array
-        stays pinned until its last packet is through. A process killed in between leaves one or two pins
+        At every moment either generation is whole: each has a policy map that is complete, and the old program
+        array stays pinned until its last packet is through. A process killed in between leaves one or two pins
         under temporary names; they hold the programs that run, so the next run removes them only after its
         own are in place.
         """
@@ -78,7 +95,13 @@ class EndpointPrograms:
         attach.attach(self.object.programs[FROM_CONTAINER], FROM_CONTAINER, ingress)
         wait_for_running_programs()
         temporary.rename(calls)
-        for leftover in calls.parent.glob(f"{calls.name}_*"):
+        policy = policy_pin(self.paths, self.endpoint_id)
+        if self.new_policy_map:
+            temporary = policy.with_name(f"{policy.name}_{os.getpid()}")
+            temporary.unlink(missing_ok=True)
+            self.object.maps[POLICY_MAP].pin(temporary)
+            temporary.rename(policy)
+        for leftover in (*calls.parent.glob(f"{calls.name}_*"), *policy.parent.glob(f"{policy.name}_*")):
             leftover.unlink(missing_ok=True)
 
     def _insert_policy_programs(self) -> None:

@@ -76,19 +76,19 @@ def put_identity(paths: NodePaths, prefix: Network, identity: int, node: Address
         "flags": flags,
     }
     with BpfMap.open(paths.globals / IPCACHE_MAP, read_only=False) as table:
-        table.update(_ipcache_key(prefix), _packed(ipcache.Value, fields))
+        table.update(ipcache_key(prefix), _packed(ipcache.Value, fields))
 
 
 def drop_identity(paths: NodePaths, prefix: Network) -> None:
     with contextlib.suppress(FileNotFoundError), BpfMap.open(paths.globals / IPCACHE_MAP, False) as table:
-        table.delete(_ipcache_key(prefix))
+        table.delete(ipcache_key(prefix))
 
 
 def _endpoint_key(address: Address) -> bytes:
     return _packed(endpoint.Key, {"ip": address.packed.ljust(16, b"\0"), "family": FAMILY[address.version]})
 
 
-def _ipcache_key(prefix: Network) -> bytes:
+def ipcache_key(prefix: Network) -> bytes:
     fields: dict[str, int | bytes] = {
         "prefixlen": ipcache.STATIC_BITS + prefix.prefixlen,
         "family": FAMILY[prefix.version],

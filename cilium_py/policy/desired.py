@@ -83,12 +83,19 @@ class DesiredPolicy:
 
 
 def desired(
-    repository: Repository, identities: Identities, endpoint: Subject, ports: Ports | None = None
+    repository: Repository,
+    identities: Identities,
+    endpoint: Subject,
+    ports: Ports | None = None,
+    always: tuple[bool, bool] = (False, False),
 ) -> DesiredPolicy:
-    """The policy of an endpoint at the repository's revision, among the identities that are known now."""
+    """The policy of an endpoint at the repository's revision, among the identities that are known now.
+
+    `always`: the directions, ingress and egress, that are closed by default whatever the rules say.
+    """
     labels = LabelSet(endpoint.labels or ("reserved:init",))
     rules = [written.rule for written in repository.written.values() if written.rule.subject.matches(labels)]
-    enforced = {direction: any(rule.default_deny[direction] for rule in rules) for direction in Direction}
+    enforced = {d: always[d] or any(rule.default_deny[d] for rule in rules) for d in Direction}
     calculation = _Calculation(repository, identities, ports or Ports())
     for rule in rules:
         for passage in rule.passages:

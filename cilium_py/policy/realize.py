@@ -1,0 +1,121 @@
+"""The rules of a node and its endpoints: what each is to have, and bringing all of them to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from cilium_py.endpoint import store
+from cilium_py.errors import CiliumPyError, EndpointMissing
+from cilium_py.loader import state
+from cilium_py.node.config import NodeConfig
+from cilium_py.paths import NodePaths
+
+from . import repository as rules
+from .cidr import CidrIdentities
+from .desired import DesiredPolicy, Ports, desired
+from .identities import Identities
+from .repository import Repository
+
+if TYPE_CHECKING:
+    from cilium_py.endpoint.model import Endpoint
+
+
+class Outcome(NamedTuple):
+    """How an endpoint came to a revision."""
+
+    endpoint: int
+    revision: int
+    added: int
+    changed: int
+    deleted: int
+    reloaded: bool
+    """Whether its programs had to be replaced, because a direction was closed or opened or its map had to grow."""
+
+
+def calculate(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> DesiredPolicy | None:
+    """The policy of an endpoint by the rules of now; None on a node that never had any, whose maps are not ours."""
+    repository = rules.load(paths)
+    if repository.is_new:
+        return None
+    return calculate_by(repository, paths, node, endpoint)
+
+
+def calculate_by(repository: Repository, paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> DesiredPolicy:
+    always = bool(endpoint.options["IngressEnforcement"]), bool(endpoint.options["EgressEnforcement"])
+    return desired(repository, Identities.of(paths, node), endpoint, _ports(paths, endpoint), always)
+
+
+def _ports(paths: NodePaths, endpoint: Endpoint) -> Ports:
+    peers: dict[str, set[tuple[int, int]]] = {}
+    for other in store.all(paths):
+        for name, port in other.named_ports.items():
+            peers.setdefault(name, set()).add(port)
+    return Ports({name: (port,) for name, port in endpoint.named_ports.items()}, peers)
+
+
+def refresh(paths: NodePaths, endpoints: Iterable[int] | None = None) -> Iterator[Outcome]:
+    """Bring endpoints, all of them unless named, to the rules and identities of now.
+
+    An endpoint that cannot be brought there does not keep others from it; the first such error is raised at the end.
+    """
+    failure: CiliumPyError | None = None
+    for endpoint_id in store.ids(paths) if endpoints is None else endpoints:
+        try:
+            # Deleted since it was listed, an endpoint needs no policy.
+            with suppress(EndpointMissing):
+                yield _refresh(paths, endpoint_id)
+        except CiliumPyError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
+    from dataclasses import replace
+
+    from cilium_py.bpf.map import BpfMap
+    from cilium_py.endpoint.model import Policy
+    from cilium_py.endpoint.regenerate import Build, regenerate_locked
+    from cilium_py.loader.endpoint import policy_pin
+
+    from . import table
+
+    store.load(paths, endpoint_id)
+    with state.locked(store.lock_of(paths, endpoint_id)):
+        endpoint, node = store.load(paths, endpoint_id), NodeConfig.load(paths)
+        wanted = calculate(paths, node, endpoint)
+        if wanted is None:
+            return Outcome(endpoint_id, rules.FIRST_REVISION, 0, 0, 0, False)
+        pin, directory = policy_pin(paths, endpoint_id), paths.endpoint(endpoint_id)
+        policy = Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)
+        as_before = endpoint.policy[1:] == policy[1:] and endpoint.policy.revision
+        if not as_before or not directory.exists() or not pin.exists() or not table.fits(pin, wanted):
+            regenerate_locked(paths, node, endpoint, Build())
+            return Outcome(endpoint_id, wanted.revision, 0, 0, 0, True)
+        with BpfMap.open(pin, read_only=False) as opened:
+            changes = table.apply(opened, wanted)
+        store.save(directory, replace(endpoint, policy=policy))
+    return Outcome(endpoint_id, wanted.revision, changes.added, changes.changed, changes.deleted, False)
+
+
+def install(paths: NodePaths, repository: Repository) -> Iterator[Outcome]:
+    """Make these the rules of the node, and bring every endpoint to them. The caller holds the policy lock.
+
+    Addresses change identity only when the endpoints have entries for the new one, and entries for the old one go
+    only after that, so what both revisions allow passes at every moment.
+    """
+    from . import addresses
+
+    node = NodeConfig.load(paths)
+    cidrs = CidrIdentities.of(paths)
+    cidrs.hold(repository.networks())
+    rules.save(paths, repository)
+    yield from refresh(paths)
+    addresses.publish(paths, node, cidrs.all())
+    unused = cidrs.unused()
+    if unused:
+        addresses.withdraw(paths, unused)
+        cidrs.release()
+        yield from refresh(paths)

@@ -1,0 +1,137 @@
+"""Policy maps in the kernel: read, brought to what the rules want, sized by need."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from cilium_py.bpf.map import BpfMap
+from cilium_py.errors import CiliumPyError
+
+from .changes import Changes, Step, count, plan
+from .desired import DesiredPolicy
+from .mapstate import Entry, Key
+from .ports import FULL_BITS, L4
+from .rule import Direction
+
+STATIC_BITS = 40
+"""Bits of a key before protocol and port: the identity, the direction, padding. They count as prefix."""
+LEAST_ROOM, MOST_ENTRIES = 1 << 14, 1 << 16
+"""The room of a map at first, and the most entries that Cilium lets a policy map have."""
+
+_KEY = struct.Struct("<IIBBH")
+_VALUE = struct.Struct("<HBBB3x")
+
+
+class PolicyMapFull(CiliumPyError):
+    """The rules want more entries than a policy map can have."""
+
+
+class PolicyMapTooSmall(CiliumPyError):
+    """The map has no room for the old and the new entries at once; a larger one has."""
+
+
+def pack_key(key: Key) -> bytes:
+    protocol, port, bits = key.l4
+    return _KEY.pack(STATIC_BITS + bits, key.identity, key.direction, protocol, _swap(port))
+
+
+def unpack_key(data: bytes) -> Key | None:
+    """None if no policy of ours could have written it."""
+    length, identity, direction, protocol, port = _KEY.unpack(data)
+    if direction not in (0, 1) or not STATIC_BITS <= length <= STATIC_BITS + FULL_BITS:
+        return None
+    return Key(Direction(direction), identity, L4(protocol, _swap(port), length - STATIC_BITS))
+
+
+def pack_value(key: Key, entry: Entry) -> bytes:
+    deny_and_bits = entry.deny | key.l4.bits << 3
+    auth = entry.auth | entry.explicit_auth << 7
+    return _VALUE.pack(_swap(entry.proxy_port), deny_and_bits, auth, entry.priority)
+
+
+def unpack_value(data: bytes) -> Entry:
+    port, deny_and_bits, auth, priority = _VALUE.unpack(data)
+    return Entry(bool(deny_and_bits & 1), _swap(port), priority, auth & 0x7F, bool(auth & 0x80))
+
+
+def _swap(port: int) -> int:
+    return port >> 8 | (port & 0xFF) << 8
+
+
+def read(table: BpfMap) -> dict[Key, Entry]:
+    """The entries of a map, less those that no policy could have written."""
+    entries = ((unpack_key(key), value) for key, value in table.entries())
+    return {key: unpack_value(value) for key, value in entries if key is not None}
+
+
+def room_for(wanted: int) -> int:
+    """The size of a map for so many entries, with room to replace them all at once."""
+    return max(LEAST_ROOM, 1 << (2 * wanted - 1).bit_length() if wanted else 0)
+
+
+def check_size(policy: DesiredPolicy) -> None:
+    """Raise PolicyMapFull, naming the rules that fill the map."""
+    if len(policy.entries) > MOST_ENTRIES:
+        largest = "; ".join(f"{rule} ({entries})" for rule, entries in policy.largest())
+        raise PolicyMapFull(
+            f"the rules want {len(policy.entries)} entries of a policy map that can have {MOST_ENTRIES}: {largest}",
+            hint="select fewer identities, or ports by ranges that are powers of two",
+        )
+
+
+def fits(pin: Path, policy: DesiredPolicy) -> bool:
+    """Whether the map that is pinned there, if any, has room to get from its entries to these."""
+    check_size(policy)
+    try:
+        with BpfMap.open(pin) as table:
+            return len(read(table).keys() | policy.entries.keys()) <= table.info.max_entries
+    except FileNotFoundError:
+        return len(policy.entries) <= LEAST_ROOM
+
+
+def apply(table: BpfMap, policy: DesiredPolicy) -> Changes:
+    """Bring a map to the policy, touching no entry that stays. See `changes` for the order."""
+    check_size(policy)
+    old, foreign = {}, []
+    for data, value in table.entries():
+        key = unpack_key(data)
+        if key is None:
+            foreign.append(data)
+        else:
+            old[key] = unpack_value(value)
+            if pack_value(key, old[key]) != value and policy.entries.get(key) == old[key]:
+                # The same verdict, but not as we write it: with another prefix length, say.
+                table.update(data, pack_value(key, old[key]))
+    if len(old.keys() | policy.entries.keys()) + len(foreign) > table.info.max_entries:
+        raise PolicyMapTooSmall(
+            f"the policy map has room for {table.info.max_entries} entries, too few to replace {len(old)} by"
+            f" {len(policy.entries)} while packets pass"
+        )
+    _write(table, plan(old, policy.entries), policy)
+    for data in foreign:
+        table.delete(data)
+    return count(old, policy.entries)
+
+
+def _write(table: BpfMap, steps: Iterator[Step], policy: DesiredPolicy) -> None:
+    """Take the steps in order, many of a kind in one call."""
+    for deleting, some in groupby(steps, key=lambda step: step.entry is None):
+        if deleting:
+            table.delete_batch(b"".join(pack_key(step.key) for step in some))
+            continue
+        keys, values = bytearray(), bytearray()
+        for step in some:
+            assert step.entry is not None
+            keys += pack_key(step.key)
+            values += pack_value(step.key, step.entry)
+        try:
+            table.update_batch(bytes(keys), bytes(values))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.E2BIG):
+                raise
+            largest = "; ".join(f"{rule} ({entries})" for rule, entries in policy.largest())
+            raise PolicyMapFull(f"the policy map is full; most entries are of {largest}") from error
