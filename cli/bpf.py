@@ -16,6 +16,7 @@ BY_HAND = {
     "ct": ("cilium_py.cli.ct", "Connection tracking tables"),
     "ipcache": ("cilium_py.cli.ipcache", "Identities and tunnel endpoints of addresses (the ipcache)"),
     "lb": ("cilium_py.cli.lb", "Load balancing: services, backends and what belongs to them"),
+    "multicast": ("cilium_py.cli.multicast", "Multicast groups and their subscribers"),
     "nat": ("cilium_py.cli.nat", "Source NAT tables"),
     "fs": ("cilium_py.cli.fs", "The BPF filesystem"),
     "policy": ("cilium_py.cli.policy", "Policy maps of endpoints"),
@@ -25,6 +26,9 @@ BY_HAND = {
 """Groups that join maps or read none; every other one comes from a file of `maps/`."""
 
 
+ALIASES = {"fragments": "frag", "mcast": "multicast", "template": "sha"}
+
+
 class FamilyGroup(LazyGroup):
     """Finds a command's definition by file name: maps/ipcache.py is `ipcache`, maps/lb_maglev.py is `lb maglev`."""
 
@@ -32,6 +36,7 @@ class FamilyGroup(LazyGroup):
         return sorted({*super().list_commands(ctx), *(d.command[0] for d in definitions())} - HIDDEN)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        name = ALIASES.get(name, name)
         return super().get_command(ctx, name) or family_command(name)
 
 
@@ -53,8 +58,7 @@ def family_command(name: str) -> click.Command | None:
     found = [import_module(f"{maps.__name__}.{file}").MAP for file in files]
     found = [definition for definition in found if definition.command[0] == name]
     if not found:
-        aliased = [d for d in definitions() if name in d.aliases]
-        return family_command(aliased[0].command[0]) if aliased else None
+        return None
     own = [d for d in found if len(d.command) == 1]
     group = group_of(own[0]) if own else click.Group(name, help=found[0].summary)
     for definition in found:

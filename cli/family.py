@@ -21,7 +21,7 @@ Definition = MapDef[Any]
 def group_of(definition: Definition) -> click.Group:
     """The group of a definition, e.g. `ipcache` with its verbs."""
     name = definition.command[-1]
-    group = Group(name, help=definition.summary)
+    group = Group(name, help=definition.summary, aliases=dict(definition.aliases))
     path = " ".join(("cilium-py bpf", *definition.command))
     group.add_command(list_command(definition, path))
     if definition.make_key is not None:
@@ -213,9 +213,10 @@ def flush(
     sources: tuple[Source[Any], ...] | None = None,
 ) -> None:  # fmt: skip
     """Delete every entry of a family's maps and print how many each had."""
+    pins = family.definition.sources if sources is None else sources
     if not dry_run:
         confirm(
-            f"Delete every entry of {', '.join(s.pin_of(scope) for s in sources or family.definition.sources)}?",
+            f"Delete every entry of {', '.join(s.pin_of(scope) for s in pins)}?",
             yes,
         )
     for table in family.tables(scope, sources, read_only=dry_run):

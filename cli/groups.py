@@ -12,12 +12,16 @@ ALIASES = {"ls": "list"}
 
 
 class Command(click.Command):
-    """A command whose flags may be given a value (`--deny=false`), and which in compat ignores words too many."""
+    """A command whose flags may be given a value (`--deny=false`).
+
+    In compat it ignores words too many, as cilium-dbg does, if it prints and changes nothing.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         flags = {name for p in self.params if isinstance(p, click.Option) and p.is_flag for name in p.opts}
         given = ctx.find_object(Settings)
-        ctx.allow_extra_args = given is not None and given.compat
+        prints = any(parameter.name == "output" for parameter in self.params)
+        ctx.allow_extra_args = given is not None and given.compat and prints
         return super().parse_args(ctx, [said for arg in args for said in _plain_flag(arg, flags)])
 
 

@@ -92,6 +92,7 @@ MAP = MapDef(
     row=Row,
     text=Table(TITLES, cells, titles_when_empty=False),
     sources=(Source(PIN, (Layout("1.12", Key, Value, decode),)),),
+    aliases={"add": "update"},
     order=tuple,
     key=(Word("cidr", parse_network, "network of the endpoint"),),
     make_key=make_key,

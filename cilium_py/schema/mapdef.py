@@ -115,6 +115,7 @@ class MapDef(Generic[R]):
     text: Table[R] | Line[R]
     sources: tuple[Source[R], ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names of its verbs."""
     order: Callable[[R], Any] | None = None
     """Sort key of the text and machine forms; None keeps the order of the map, which streams."""
     keep: Callable[[R], bool] | None = None

@@ -87,7 +87,7 @@ def _on_node(corpus: Path, maps: list[str], arguments: list[str], env: dict[str,
             target.write_text(text)
     for name, index in env.get("links", ()):
         _unshare(CLONE_NEWNET)
-        subprocess.run(["ip", "link", "add", name, "index", str(index), "type", "dummy"], check=True)
+        subprocess.run(["ip", "link", "add", name, "index", str(index), "type", "veth"], check=True)
     before = _entries(pins)
     if "monotonic" in env:
         _unshare(CLONE_NEWTIME)
