@@ -1,0 +1,40 @@
+"""Our programs against the recorded behaviour of the original's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ORACLE = Path(__file__).with_name("oracle.py")
+
+
+@pytest.mark.usefixtures("as_root")
+def test_every_recorded_case_is_equal(shared: Path) -> None:
+    """Or differs on purpose, as oracle_exemptions.json says."""
+    kinds = ["v4_*", "v6_*", "arp_*", "nd_*", "l2_*", "rnd_*"]
+    selection = [argument for kind in kinds for argument in ("--case", kind)]
+    result = subprocess.run(
+        [sys.executable, ORACLE, shared / "datapath", *selection], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    equal, _, total, *_ = result.stdout.splitlines()[-1].split()
+    assert equal == total
+    assert int(total) >= 645
+
+
+@pytest.mark.usefixtures("as_root")
+def test_a_difference_is_noticed(shared: Path, tmp_path: Path) -> None:
+    """A recording that was tampered with is not equal."""
+    (tmp_path / "setup.json").write_text((shared / "datapath/setup.json").read_text())
+    cases = (shared / "datapath/cases.json").read_text()
+    (tmp_path / "cases.json").write_text(cases.replace('"ret":7', '"ret":0'))
+    result = subprocess.run(
+        [sys.executable, ORACLE, tmp_path, "--case", "v4_tcp_syn_l3l4_allow"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "ret: expected 0, got 7" in result.stdout
+    assert result.stdout.splitlines()[-1] == "0 of 2 cases equal"
