@@ -1,0 +1,264 @@
+"""`bpf policy`: the policy maps of endpoints, with the statistics of each entry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import click
+
+from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
+from cilium_py.cli.groups import Group
+from cilium_py.errors import CiliumPyError, MapMissing, WrongUsage
+from cilium_py.maps.policy import EMPTY, LABEL_TITLE, MAP, TITLES, Row, cells, compat_entry, compat_order, order
+from cilium_py.node.identity import RESERVED, IdentityStore
+from cilium_py.policy import entries
+from cilium_py.policy.entries import PolicyMap
+from cilium_py.policy.ports import EVERYTHING, L4, LAST_PORT, PROTOCOLS, WITH_PORTS, exactly, port_range
+from cilium_py.render import Output
+from cilium_py.render.tabular import lines
+from cilium_py.schema import GoType, Pair
+from cilium_py.schema.text import number
+from cilium_py.table import explained
+
+OF_ENDPOINT = GoType("EndpointID", "Path", "Content")
+FAN_OUT = (0, 1, 6, 17, 58, 132)
+"""What cilium-dbg takes a port of any protocol for."""
+
+
+class View(NamedTuple):
+    """How entries are shown."""
+
+    numeric: bool
+    compat: bool
+    labels: Callable[[int], tuple[str, ...] | None]
+    """Identity -> its labels, as far as this node knows them."""
+
+    @classmethod
+    def of(cls, where: Settings, numeric: bool) -> View:
+        """cilium-dbg asks the agent for labels; a node of ours has them on disk."""
+        store = IdentityStore(where.paths.state_dir / "identities")
+        known = not numeric and not where.compat and store.directory.is_dir()
+        return cls(numeric, where.compat, store.labels if known else lambda _: None)
+
+
+@click.group(cls=Group)
+def policy() -> None:
+    """Policy maps of endpoints: who may talk to them, and whom they may talk to."""
+
+
+@policy.command("get")
+@click.argument("endpoint", required=False)
+@click.option("--all", "every", is_flag=True, help="of every endpoint")
+@click.option("-n", "--numeric", is_flag=True, help="show identities as numbers, not as labels")
+@output_option
+@settings
+def get(where: Settings, endpoint: str | None, every: bool, numeric: bool, output: str | None) -> None:
+    """Show the policy of an endpoint: its id, or host.
+
+    \b
+    cilium-py bpf policy get 42
+    cilium-py bpf policy get --all -n
+    cilium-py bpf policy get 42 -o json | jq '.[] | select(.action == "deny")'
+    """
+    form = where.output(output)
+    if every:
+        show_all(where, form, numeric)
+        return
+    if endpoint is None:
+        raise WrongUsage("which endpoint?", "give its id, or --all")
+    found = entries.map_of(where.paths.globals, scope_of(endpoint))
+    view = View.of(where, numeric)
+    listed = ordered(found, view)
+    if form.compat and not form.is_text:
+        from cilium_py.render.compat import write_document
+
+        write_document(sys.stdout.buffer, form, [compat_entry(*pair) for pair in listed])
+    elif form.is_text:
+        write_lines(table_lines(listed, view))
+    else:
+        show(form, (pair.row for pair in listed), Row, MAP.text)
+
+
+@policy.command("list")
+@output_option
+@settings
+def list_(where: Settings, output: str | None) -> None:
+    """Show the policy of every endpoint.
+
+    \b
+    cilium-py bpf policy list
+    cilium-py bpf policy list -o jsonl
+    """
+    show_all(where, where.output(output), numeric=False)
+
+
+def show_all(where: Settings, form: Output, numeric: bool) -> None:
+    found = entries.all_maps(where.paths.globals)
+    view = View.of(where, numeric)
+    if form.compat and not found:
+        write_lines(["no maps found"])
+    elif not where.paths.globals.is_dir():
+        raise MapMissing(f"{where.paths.globals}: no such directory", "is Cilium running here?")
+    elif form.is_text:
+        write_lines(line for each in found for line in block(each, view))
+    elif form.compat:
+        from cilium_py.render.compat import write_document
+
+        write_document(sys.stdout.buffer, form, [
+            OF_ENDPOINT(str(each.endpoint_id), str(each.path), [compat_entry(*pair) for pair in ordered(each, view)])
+            for each in found
+        ])  # fmt: skip
+    else:
+        show(form, (pair.row for each in found for pair in ordered(each, view)), Row, MAP.text)
+
+
+def block(each: PolicyMap, view: View) -> Iterator[str]:
+    """The lines of one endpoint among several."""
+    yield f"Endpoint ID: {each.endpoint_id}"
+    yield f"Path: {each.path}"
+    yield ""
+    yield from table_lines(ordered(each, view), view)
+    yield from ("", "")
+
+
+def table_lines(listed: list[Pair], view: View) -> Iterator[str]:
+    """One line an entry, and one for each further label of its identity."""
+    titles = tuple(LABEL_TITLE if title == "IDENTITY" and not view.numeric else title for title in TITLES)
+    yield from lines(titles, (line for pair in listed for line in entry_cells(pair.row)), padded="all")
+    if not listed:
+        yield EMPTY
+
+
+def entry_cells(row: Row) -> Iterator[tuple[str, ...]]:
+    first, *more = row.labels or [str(row.identity)]
+    yield cells(row, first)
+    for label in more:
+        yield ("", "", label, *("" for _ in TITLES[3:]))
+
+
+def ordered(each: PolicyMap, view: View) -> list[Pair]:
+    try:
+        found = [labelled(pair, view) for pair in entries.pairs(each)]
+    except OSError as error:
+        raise explained(error, each.path) from error
+    if view.compat:
+        from cilium_py.render.gosort import go_sorted
+
+        return go_sorted(found, lambda pair: compat_order(pair.key, pair.row))
+    return sorted(found, key=lambda pair: order(pair.row))
+
+
+def labelled(pair: Pair, view: View) -> Pair:
+    return pair._replace(row=pair.row._replace(labels=list(view.labels(pair.row.identity) or ())))
+
+
+def write_lines(texts: Iterable[str]) -> None:
+    from cilium_py.render.compat import write_lines as write
+
+    write(sys.stdout.buffer, texts)
+    sys.stdout.buffer.flush()
+
+
+def scope_of(endpoint: str) -> str:
+    """What the pin of an endpoint's map calls it: 00042; reserved_1 for the word host."""
+    if endpoint in RESERVED and endpoint != "unknown":
+        return f"reserved_{RESERVED[endpoint]}"
+    return f"{number(endpoint, 'an endpoint id', 0xFFFF):05d}"
+
+
+@policy.command("add")
+@click.argument("words", nargs=-1, metavar="ENDPOINT ingress|egress IDENTITY [PORT[-PORT][/PROTOCOL]]")
+@click.option("--deny", is_flag=True, help="deny instead of allowing")
+@settings
+def add(where: Settings, words: tuple[str, ...], deny: bool) -> None:
+    """Allow (or deny) what an identity sends to an endpoint, or the endpoint to it.
+
+    An agent that runs takes the entry out again at its next regeneration.
+
+    \b
+    cilium-py bpf policy add 42 ingress world 80/TCP
+    cilium-py bpf policy add 42 egress 0 53/UDP --deny
+    """
+    scope, egress, identity, matches = arguments(words, where.compat)
+    with opened(where, scope) as table:
+        for l4 in matches:
+            entries.put(table, egress, identity, l4, deny=deny)
+
+
+@policy.command("delete")
+@click.argument("words", nargs=-1, metavar="ENDPOINT ingress|egress IDENTITY [PORT[-PORT][/PROTOCOL]]")
+@click.option("--deny", is_flag=True, hidden=True, help="accepted for cilium-dbg's sake, without meaning")
+@yes_option
+@settings
+def delete(where: Settings, words: tuple[str, ...], deny: bool, yes: bool, dry_run: bool) -> None:
+    """Take an entry out of an endpoint's policy.
+
+    \b
+    cilium-py bpf policy delete 42 ingress world 80/TCP --yes
+    """
+    del deny
+    scope, egress, identity, matches = arguments(words, where.compat)
+    said = f"{words[1].lower()} {identity} {' '.join(map(str, matches))}"
+    confirm(f"Delete {said} from the policy of endpoint {words[0]}?", yes or dry_run)
+    with opened(where, scope, read_only=dry_run) as table:
+        if dry_run:
+            wanted = {entries.key_of(table, egress, identity, l4) for l4 in matches}
+            count = sum(key in wanted for key, _ in table.entries())
+            say(f"would delete {count} entries from {table.path}")
+        else:
+            count = sum(entries.take_out(table, egress, identity, l4) for l4 in matches)
+        if not count:
+            raise CiliumPyError(f"{table.path}: no entry for {said}")
+
+
+def opened(where: Settings, scope: str, *, read_only: bool = False) -> Any:
+    return entries.open_map(entries.map_of(where.paths.globals, scope), read_only=read_only)
+
+
+def arguments(words: tuple[str, ...], compat: bool) -> tuple[str, bool, int, list[L4]]:
+    """(map's scope, whether egress, identity, what of protocol and port) of the words of add and delete."""
+    if not 3 <= len(words) <= 4 and not (compat and len(words) > 4):
+        raise WrongUsage("give an endpoint, a direction, an identity, and perhaps a port with its protocol")
+    endpoint, direction, identity = words[:3]
+    if direction.lower() not in ("ingress", "egress"):
+        raise WrongUsage(f"{direction!r} is no direction", "ingress or egress")
+    known = None if compat else RESERVED.get(identity.removeprefix("reserved:"))
+    peer = number(identity, "an identity", 0xFFFFFFFF) if known is None else known
+    l4 = words[3] if len(words) > 3 else ""
+    matches = compat_matches(l4) if compat else parse_l4(l4)
+    return scope_of(endpoint), direction.lower() == "egress", peer, matches
+
+
+def parse_l4(text: str) -> list[L4]:
+    """The prefixes of 80/TCP, 8000-8080/TCP, TCP or ANY; a port without a protocol is one of TCP, UDP and SCTP."""
+    if text.upper() in ("", "ANY", "0", "0/ANY"):
+        return [EVERYTHING]
+    if text.upper() in PROTOCOLS:
+        return [L4(PROTOCOLS[text.upper()], 0, 8)]
+    span, _, protocol = text.partition("/")
+    if protocol.upper() not in ("", "ANY", *PROTOCOLS):
+        raise WrongUsage(f"{protocol!r} is no protocol", f"one of {', '.join(PROTOCOLS)}")
+    protocols = WITH_PORTS if protocol.upper() in ("", "ANY") else (PROTOCOLS[protocol.upper()],)
+    first, dash, last = span.partition("-")
+    start = number(first, "a port", LAST_PORT)
+    if not dash:
+        return [exactly(each, start) if start else L4(each, 0, 8) for each in protocols]
+    end = number(last, "the last port of a range", LAST_PORT, least=start)
+    return [prefix for each in protocols for prefix in port_range(each, start, end)]
+
+
+def compat_matches(text: str) -> list[L4]:
+    """cilium-dbg's reading: without a port above 0, a protocol means nothing and everything is matched."""
+    port, slash, protocol = text.partition("/")
+    if "/" in protocol or (slash and protocol.upper() not in ("ANY", "TCP", "UDP", "SCTP", "ICMP", "ICMPV6")):
+        raise WrongUsage(f"{text!r}: not a port and protocol", "give one like 80/TCP")
+    if not port or port.isalpha():
+        return [EVERYTHING]
+    value = number(port, "a port", LAST_PORT)
+    if value == 0:
+        return [EVERYTHING]
+    if protocol.upper() in ("", "ANY"):
+        return [exactly(each, value) for each in FAN_OUT]
+    return [exactly(PROTOCOLS[protocol.upper()], value)]
