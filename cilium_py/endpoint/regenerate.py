@@ -125,6 +125,10 @@ def _template(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, build: Bui
 
 def _policy(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[Endpoint, DesiredPolicy | None]:
     """The endpoint as the rules of now make it, and what its policy map is to hold."""
+    from cilium_py.policy.place import file_of
+
+    if not file_of(paths).exists():
+        return endpoint, None
     from cilium_py.policy import realize
 
     wanted = realize.calculate(paths, node, endpoint)
@@ -142,12 +146,13 @@ def _load(
     phases: Phases,
 ) -> None:
     """Load the programs, fill their policy map, and only then let packets reach them."""
-    from cilium_py.policy import table
-
     settings = {**node.settings(), **endpoint.switches(), **endpoint.settings()}
     room = None
-    if wanted is not None and not table.fits(policy_pin(paths, endpoint.id), wanted):
-        room = table.room_for(len(wanted.entries))
+    if wanted is not None:
+        from cilium_py.policy import table
+
+        if not table.fits(policy_pin(paths, endpoint.id), wanted):
+            room = table.room_for(len(wanted.entries))
     with contextlib.ExitStack() as stack:
         with phases("bpfLoadProg"):
             loading = EndpointPrograms.load(paths, found.object, settings, endpoint.id, room)

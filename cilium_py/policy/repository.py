@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from cilium_py.errors import CiliumPyError
@@ -17,6 +16,7 @@ from . import proxy
 from .document import WrongRule, of_plain
 from .identities import EVERY_ADDRESS
 from .parse import Written, parse_stored
+from .place import file_of
 from .rule import Cidr, Network, Rule
 
 FIRST_REVISION = 1
@@ -85,10 +85,6 @@ def merge(repository: Repository, added: Iterable[Written], matching: Callable[[
         if written.rule.origin in origins or matching(written.rule)
     ]
     return repository.replace(gone, new)
-
-
-def file_of(paths: NodePaths) -> Path:
-    return paths.state_dir / "policy" / "rules.json"
 
 
 def load(paths: NodePaths) -> Repository:
