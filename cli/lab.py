@@ -35,7 +35,8 @@ def lab() -> None:
 @click.option("--pods", default=2, show_default=True, help="pods on each node")
 @click.option("--ipv4/--no-ipv4", default=True, show_default=True)
 @click.option("--ipv6/--no-ipv6", default=True, show_default=True)
-def up(nodes: int, pods: int, ipv4: bool, ipv6: bool) -> None:
+@click.option("--health", is_flag=True, help="with a health endpoint and a prober on each node")
+def up(nodes: int, pods: int, ipv4: bool, ipv6: bool, health: bool) -> None:
     """Make a lab. What an unfinished one left behind is removed first.
 
     Pods are called pod1, pod2, ... across the nodes, and know each other by these names. `world` is a host outside
@@ -44,10 +45,15 @@ def up(nodes: int, pods: int, ipv4: bool, ipv6: bool) -> None:
     \b
     cilium-py lab up
     cilium-py lab up --nodes 2 --pods 3 --no-ipv6
+    cilium-py lab up --nodes 3 --health
     """
     from cilium_py.lab import build
 
     made = build.up(Lab.planned(nodes, pods, ipv4=ipv4, ipv6=ipv6))
+    if health:
+        from cilium_py.lab.health import start
+
+        start(made)
     nodes_made, pods_made = (", ".join(names) for names in (made.node_names, [pod.name for pod in made.pods]))
     say(f"running: {nodes_made} with {pods_made or 'no pods'}")
 

@@ -116,8 +116,8 @@ class Echo:
             for sequence in used:
                 self._waiting.pop(sequence, None)
 
-    async def ping_large(self, address: str, limit: int) -> tuple[int, int]:
-        """Echo a packet as large as the path is said to carry; return its size and round-trip time.
+    async def ping_large(self, address: str, limit: int, deadline: float = LARGE_DEADLINE) -> tuple[int, int]:
+        """Echo a packet as large as the path is said to carry; return its size and round-trip time in nanoseconds.
 
         A size that the kernel learns meanwhile to be too large is no failure. Raises LargeLost, or OSError.
         """
@@ -126,7 +126,7 @@ class Echo:
             size = min(limit, self.path_mtu(address))
             try:
                 payload = size - self.family.ip_header - _HEADER.size
-                return size, await self.ping(address, LARGE_COUNT, GAP, LARGE_DEADLINE, payload)
+                return size, await self.ping(address, LARGE_COUNT, GAP, min(deadline, LARGE_DEADLINE), payload)
             except TimeoutError as error:
                 if self.path_mtu(address) >= size:
                     raise LargeLost(size) from error
@@ -198,7 +198,7 @@ class LargeLost(OSError):
     """Packets of this size vanish although the path is said to carry them."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(errno.EMSGSIZE, f"no answer to {size} bytes, the MTU that the path is said to have")
+        super().__init__(f"no answer to {size} bytes, the MTU that the path is said to have")
         self.size = size
 
 
@@ -206,7 +206,7 @@ def checksum(data: bytes) -> int:
     """The Internet checksum."""
     if len(data) % 2:
         data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 

@@ -57,6 +57,11 @@ class Path:
     http: Outcome | None = None
     mtu: Outcome | None = None
 
+    def having(self, protocol: str, outcome: Outcome) -> Path:
+        """The path with the outcome of one protocol replaced."""
+        known = {"icmp": self.icmp, "http": self.http, "mtu": self.mtu, protocol: outcome}
+        return Path(self.ip, known["icmp"], known["http"], known["mtu"])
+
     def document(self) -> dict[str, Any]:
         found = (("http", self.http), ("icmp", self.icmp), ("mtu", self.mtu))
         return {**{key: outcome.document() for key, outcome in found if outcome is not None}, "ip": self.ip}

@@ -86,6 +86,7 @@ def _make_node(plan: Lab, wire: NetNamespace, name: str, site: Site) -> NodeConf
         device=network.UPLINK,
         netns=namespace.name,
         identities=str(plan.identities),
+        roster_directory=str(plan.roster),
         attach=plan.attach,
         options=plan.options,
     )
@@ -102,6 +103,8 @@ def _make_pod(plan: Lab, pod: Pod) -> Pod:
 
 def _introduce(lab: Lab, configs: dict[str, NodeConfig]) -> None:
     """Tell each node the identities of the other nodes and of their pods, and the node that a pod is on."""
+    for config in configs.values():
+        config.roster(lab.paths(config.name)).put(config.introduction())
     for name in lab.node_names:
         paths = lab.paths(name)
         for other, config in configs.items():

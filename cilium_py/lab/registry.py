@@ -125,6 +125,10 @@ class Lab:
         """The name of the namespace of a node, a pod, or the network between the nodes (`net`)."""
         return f"{self.prefix}{name}"
 
+    def health_netns(self, node: str) -> str:
+        """The name of the namespace of a node's health endpoint, which need not be there."""
+        return f"{self.netns(node)}-health"
+
     @property
     def etc(self) -> Path:
         """Files that nodes and pods see in /etc."""
@@ -139,6 +143,11 @@ class Lab:
     def identities(self) -> Path:
         """The identities that all nodes share, as those of a cluster do."""
         return self.root / "identities"
+
+    @property
+    def roster(self) -> Path:
+        """The directory of the list of nodes that all nodes share."""
+        return self.root / "roster"
 
 
 def nodes(root: Path = DEFAULT_ROOT) -> dict[str, NodePaths]:

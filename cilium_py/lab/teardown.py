@@ -36,8 +36,9 @@ def down(root: Path) -> bool:
 
 def remove(lab: Lab) -> None:
     """End the processes that run in the lab, and remove everything that `up` makes."""
-    names = ["net", *lab.node_names, *(pod.name for pod in lab.pods)]
-    namespaces = [NetNamespace.named(lab.netns(name)) for name in names]
+    names = [lab.netns(name) for name in ("net", *lab.node_names, *(pod.name for pod in lab.pods))]
+    names += map(lab.health_netns, lab.node_names)
+    namespaces = [NetNamespace.named(name) for name in names]
     end_processes([namespace for namespace in namespaces if namespace.exists()])
     for name in lab.node_names:
         _unmount(lab.paths(name).bpf_root)

@@ -1,0 +1,232 @@
+"""`health`: who reaches whom, and why not."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cilium_py.cli.context import Settings, output_option, settings, show
+from cilium_py.cli.health_rows import HISTORY, PathRow, document, path_rows
+from cilium_py.cli.main import LazyGroup
+from cilium_py.errors import WrongUsage
+from cilium_py.health import diagnosis, durations, text, verdict
+from cilium_py.health.client import Client, NoProber, find_socket
+from cilium_py.health.history import Summary
+from cilium_py.health.model import Report
+from cilium_py.paths import NodePaths
+from cilium_py.render import Output, write_value
+from cilium_py.schema import Line
+
+DEFAULT_TIMEOUT = 10.0
+
+
+class Duration(click.ParamType[float]):
+    """`500ms`, `10s`, `1m30s`; a bare number counts seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return durations.seconds(str(value))
+        except WrongUsage as error:
+            self.fail(f"{error.message}; {error.hint}", param, ctx)
+
+
+DURATION = Duration()
+
+
+def socket_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """-H/--socket, passed as `socket_path`."""
+    return click.option(
+        "-H", "--socket", "socket_path", metavar="PATH", type=click.Path(path_type=Path),
+        help="socket of the prober [CILIUM_HEALTH_SOCK, or the node's]",
+    )(command)  # fmt: skip
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "endpoint": ("cilium_py.cli.health_endpoint", "The node's health endpoint"),
+        "run": ("cilium_py.cli.health_run", "Probe every node, round after round"),
+        "serve": ("cilium_py.cli.health_run", "Answer probes, and do nothing else"),
+    },
+)
+def health() -> None:
+    """Who reaches whom: every node probes every node and its health endpoint.
+
+    \b
+    cilium-py health endpoint add
+    cilium-py health run
+    cilium-py health status
+    cilium-py health status --probe --timeout 2s     without a prober that runs
+    """
+
+
+@health.command()
+@click.option("--verbose", "form", flag_value="verbose", help="every path with both its probes")
+@click.option("--succinct", "form", flag_value="succinct", help="a line a node, each side in a word")
+@click.option("--matrix", "form", flag_value="matrix", help="nodes by paths, round-trip times in the cells")
+@click.option("--probe", is_flag=True, help="probe everything now")
+@click.option("--timeout", type=DURATION, default=DEFAULT_TIMEOUT, help="with --probe: take what there is then [10s]")
+@click.option("-w", "--watch", is_flag=True, help="go on, until interrupted")
+@click.option("--every", type=DURATION, default=2.0, help="with --watch: pause between two looks [2s]")
+@socket_option
+@output_option
+@settings
+def status(
+    where: Settings,
+    form: str | None,
+    probe: bool,
+    timeout: float,
+    watch: bool,
+    every: float,
+    socket_path: Path | None,
+    output: str | None,
+) -> int:
+    """Show which nodes answer this one, and what the others suffer from.
+
+    Exit code: 0 all is reachable; 1 some path is not, or loses large packets; 3 not everything was probed yet.
+    In json and yaml the document is that of Cilium's API, in jsonl, csv and table there is a row for each path.
+
+    \b
+    cilium-py health status
+    cilium-py health status --probe --timeout 2s --verbose
+    cilium-py health status -o json | jq -r '.diagnosis[] | "\\(.node): \\(.cause)"'
+    cilium-py health status --matrix --watch
+    """
+    shape = where.output(output)
+
+    def look() -> Report:
+        return _look(where.paths, socket_path, timeout if probe else None)
+
+    def shown(report: Report) -> str:
+        return "\n".join(_text(report, form or "default", shape.compat))
+
+    if watch:
+        _watch(look, shown, shape, every)
+    report = look()
+    if shape.is_text:
+        click.echo(shown(report))
+    else:
+        _write(shape, report)
+    return verdict.exit_code(report)
+
+
+@health.command()
+@socket_option
+@output_option
+@settings
+def history(where: Settings, socket_path: Path | None, output: str | None) -> None:
+    """Show the last 100 probes of each path: losses, quantiles, last failure.
+
+    \b
+    cilium-py health history
+    cilium-py health history -o json | jq '.[] | select(.loss_percent > 0)'
+    """
+    show(where.output(output), _client(where.paths, socket_path).history(), Summary, HISTORY)
+
+
+@health.command()
+@socket_option
+@settings
+def ping(where: Settings, socket_path: Path | None) -> None:
+    """Ask the prober whether it is there.
+
+    \b
+    cilium-py health ping && echo it runs
+    """
+    _client(where.paths, socket_path).healthz()
+    click.echo("OK")
+
+
+@health.command()
+@socket_option
+@output_option
+@settings
+def get(where: Settings, socket_path: Path | None, output: str | None) -> None:
+    """Show the prober's uptime, the machine's load and the node's state.
+
+    \b
+    cilium-py health get -o jsonpath='{.uptime}'
+    """
+    shape = where.output(output)
+    found = _client(where.paths, socket_path).healthz()
+    if not shape.is_text:
+        write_value(sys.stdout.buffer, shape, found)
+        return
+    loads = found.get("system-load", {})
+    state = (found.get("cilium") or {}).get("cilium") or {}
+    lines = [
+        ("Daemon uptime:", str(found.get("uptime", ""))),
+        ("Node load:", " ".join(str(loads.get(f"last{minutes}min", "")) for minutes in (1, 5, 15))),
+        ("Cilium:", f"{state.get('state', '')}   {state.get('msg', '')}".rstrip()),
+    ]
+    for line in text.columns(lines):
+        click.echo(line)
+
+
+def _client(paths: NodePaths, socket_path: Path | None) -> Client:
+    return Client(socket_path or find_socket(paths))
+
+
+def _look(paths: NodePaths, socket_path: Path | None, timeout: float | None) -> Report:
+    """The report of the prober; if it is to probe now and there is none, probe ourselves."""
+    client = _client(paths, socket_path)
+    if timeout is None:
+        return client.status()
+    try:
+        return client.probe(timeout)
+    except NoProber:
+        if socket_path is not None:
+            raise
+    from cilium_py.health.prober import Manner
+    from cilium_py.health.standalone import probe_once
+
+    return probe_once(paths, timeout, Manner())
+
+
+def _text(report: Report, form: str, compat: bool) -> Iterator[str]:
+    forms: dict[str, Callable[[Report], Iterator[str]]] = {
+        "default": text.default,
+        "verbose": text.verbose,
+        "succinct": text.succinct,
+        "matrix": text.matrix,
+    }
+    yield from forms[form](report)
+    findings = diagnosis.diagnose(report)
+    if findings and not compat:
+        yield ""
+        yield from (f"{finding.node}: {finding.cause}" for finding in findings)
+
+
+def _write(shape: Output, report: Report) -> None:
+    if shape.format in ("json", "yaml", "jsonpath"):
+        write_value(sys.stdout.buffer, shape, document(report, shape.compat))
+    else:
+        show(shape, path_rows(report), PathRow, Line[PathRow](str))
+    sys.stdout.buffer.flush()
+
+
+def _watch(look: Callable[[], Report], shown: Callable[[Report], str], shape: Output, every: float) -> None:
+    """Show one look after the other: at a terminal in the same place, else one below the other."""
+    if shape.is_text and sys.stdout.isatty():
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(Text(shown(look())), screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(Text(shown(look())), refresh=True)
+                time.sleep(every)
+    while True:
+        if shape.is_text:
+            click.echo(shown(look()) + "\n")
+        else:
+            _write(shape, look())
+        time.sleep(every)

@@ -1,0 +1,63 @@
+"""The rows of `health`: a path and what was found of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from cilium_py.health import durations, verdict
+from cilium_py.health.diagnosis import diagnose
+from cilium_py.health.history import Summary
+from cilium_py.health.model import Outcome, Report
+from cilium_py.schema import Table
+
+
+class PathRow(NamedTuple):
+    """One path. Times are nanoseconds; `icmp` and `http` are ok, unknown, or how the probe failed."""
+
+    node: str
+    type: str
+    rank: str
+    ip: str
+    state: str
+    icmp: str
+    icmp_ns: int
+    http: str
+    http_ns: int
+    mtu: int
+    loses_large: bool
+    last_probed: str
+
+
+HISTORY = Table[Summary](
+    ("NODE", "TYPE", "IP", "PROTOCOL", "PROBES", "LOSS", "P50", "P95", "LAST FAILURE"),
+    lambda row: (
+        row.node, row.type, row.ip, row.protocol, str(row.probes), f"{row.loss_percent:g}%",
+        durations.text(row.p50_ns), durations.text(row.p95_ns),
+        f"{row.last_failure} {row.reason}".strip() or "-",
+    ),
+    padded="none",
+)  # fmt: skip
+
+
+def path_rows(report: Report) -> Iterator[PathRow]:
+    for leg in report.legs():
+        path = leg.path
+        probed = [outcome.last_probed for outcome in (path.icmp, path.http) if outcome is not None]
+        yield PathRow(
+            leg.node, leg.type, leg.rank, path.ip, verdict.of_path(path).value,
+            _word(path.icmp), path.icmp.latency if path.icmp else 0,
+            _word(path.http), path.http.latency if path.http else 0,
+            path.mtu.size if path.mtu else 0, verdict.swallows(path),
+            max(probed, default=""),
+        )  # fmt: skip
+
+
+def document(report: Report, compat: bool) -> dict[str, Any]:  # what json writes
+    """The document of the API; of ours, what failing nodes suffer from comes with it."""
+    own = {} if compat else {"diagnosis": [finding._asdict() for finding in diagnose(report)]}
+    return {**own, **report.document()}
+
+
+def _word(outcome: Outcome | None) -> str:
+    return "unknown" if outcome is None else outcome.status or "ok"
