@@ -13,6 +13,7 @@ from cilium_py.cli.main import LazyGroup
 from cilium_py.schema import MapDef
 
 BY_HAND = {
+    "auth": ("cilium_py.cli.auth", "Mutual authentication entries"),
     "ct": ("cilium_py.cli.ct", "Connection tracking tables"),
     "ipcache": ("cilium_py.cli.ipcache", "Identities and tunnel endpoints of addresses (the ipcache)"),
     "lb": ("cilium_py.cli.lb", "Load balancing: services, backends and what belongs to them"),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 from cilium_py.cli.context import say
 from cilium_py.errors import WrongUsage
@@ -21,15 +25,32 @@ def lab_paths(name: str) -> NodePaths:
 
 
 def default_paths(default: NodePaths) -> NodePaths:
-    """The default place if a node lives there or no lab runs, else the lab's first node."""
-    if default.globals.is_dir() or default.state_dir.is_dir():
+    """The default place if a node lives there; else the lab's first node; else another bpffs that has maps."""
+    if default.globals.is_dir():
         return default
     from cilium_py.lab import nodes
 
     running = nodes()
-    if not running:
-        return default
-    name = next(iter(running))
-    if sys.stderr.isatty():
-        say(f"note: no node at {default.bpf_root}, showing {name} of the lab (--node chooses)")
-    return running[name]
+    if running and not default.state_dir.is_dir():
+        name = next(iter(running))
+        if sys.stderr.isatty():
+            say(f"note: no node at {default.bpf_root}, showing {name} of the lab (--node chooses)")
+        return running[name]
+    of_lab = {paths.bpf_root for paths in running.values()}
+    elsewhere = next((root for root in bpffs_with_maps() if root not in of_lab), default.bpf_root)
+    return replace(default, bpf_root=elsewhere)
+
+
+def bpffs_with_maps() -> Iterator[Path]:
+    """Each mounted bpffs that has maps of Cilium pinned in it."""
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+        fields, _, filesystem = line.partition(" - ")
+        if filesystem.startswith("bpf "):
+            paths = NodePaths(bpf_root=Path(unescaped(fields.split(" ")[4])))
+            if paths.globals.is_dir():
+                yield paths.bpf_root
+
+
+def unescaped(text: str) -> str:
+    """A path of mountinfo, in which spaces and the like are octal."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)

@@ -101,6 +101,5 @@ MAP = MapDef(
     text=TEXT,
     sources=(Source("cilium_auth_map", (Layout("1.14", Key, Info, decode),)),),
     order=tuple,
-    can_flush=True,
     compat=GoList(compat_item, nil_when_empty=True),
 )
