@@ -21,6 +21,10 @@ def parse(text: str) -> str:
 
 
 def canonical(labels: Iterable[str]) -> tuple[str, ...]:
-    """A label set in the one order that two equal sets share; of two values for a key, the last counts."""
-    by_key = {label.partition("=")[0]: label for label in map(parse, labels)}
+    """A label set in the one order that two equal sets share; of two labels with a key, the last counts."""
+    by_key = {_key(label): label for label in map(parse, labels)}
     return tuple(by_key[key] for key in sorted(by_key))
+
+
+def _key(label: str) -> str:
+    return label.partition("=")[0].partition(":")[2]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
@@ -10,15 +16,21 @@ from ipaddress import IPv4Address
 import pytest
 
 from cilium_py.bpf.map import BpfMap
-from cilium_py.endpoint import store
+from cilium_py.endpoint import status, store
 from cilium_py.endpoint.add import Request, add
 from cilium_py.endpoint.delete import delete
+from cilium_py.endpoint.regenerate import regenerate
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.lab import Lab, build, teardown
+from cilium_py.net import libc, link
 from cilium_py.net.namespace import NetNamespace
+from cilium_py.net.netlink import netlink
+from cilium_py.node.config import NodeConfig
+from cilium_py.paths import NodePaths
 from tests.netns.conftest import cilium_on
 from tests.netns.traffic import ping
 
+MS_RDONLY, MS_REMOUNT = 1, 32
 MADE = [f"made{n}" for n in range(6)]
 
 
@@ -163,3 +175,108 @@ def test_status_tells_what_is_missing(empty: Lab) -> None:
     assert "cil_from_container is not attached" in done.stdout
     cilium("endpoint", "regenerate", "1")
     assert cilium("status").returncode == 0
+
+
+@pytest.mark.parametrize("phase", ["prepareBuild", "bpfWaitForELF", "bpfLoadProg", "mapSync"])
+def test_killed_while_adding(empty: Lab, phase: str) -> None:
+    """Whatever was made by then, asking again completes it and deleting removes it."""
+    paths = empty.paths("node1")
+    before = pins(empty)
+    for finish in ("add", "delete"):
+        _add_and_die(empty, "made0", phase)
+        assert store.ids(paths) == [1]
+        assert cilium_on(empty, "node1")("endpoint", "list").returncode == 0
+        if finish == "add":
+            assert add(paths, Request(netns="made0")).id == 1
+            assert ping(empty, "node1", str(store.load(paths, 1).ipv4))
+        delete(paths, 1)
+        assert pins(empty) == before
+        assert store.ids(paths) == []
+
+
+def _add_and_die(lab: Lab, netns: str, phase: str) -> None:
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from cilium_py.endpoint.add import Request, add\n"
+        "from cilium_py.endpoint.regenerate import Build\n"
+        "from cilium_py.loader.phases import Phases\n"
+        "from cilium_py.paths import NodePaths\n"
+        "def die(name, seconds):\n"
+        "    if name == sys.argv[4]: os.kill(os.getpid(), 9)\n"
+        "paths = NodePaths(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "add(paths, Request(netns=sys.argv[3]), Build(phases=Phases(die)))\n"
+    )
+    paths = lab.paths("node1")
+    arguments = [sys.executable, "-c", code, str(paths.bpf_root), str(paths.state_dir), netns, phase]
+    assert subprocess.run(arguments).returncode == -signal.SIGKILL
+
+
+def test_namespace_gone(empty: Lab) -> None:
+    """An endpoint whose workload went away says so, and can be deleted."""
+    paths = empty.paths("node1")
+    gone = NetNamespace.named("gone")
+    gone.create()
+    made = add(paths, Request(netns="gone"))
+    gone.delete()
+    deadline = time.monotonic() + 5
+    node = NodeConfig.load(paths)
+    while status.state_of(paths, node, made) != status.DISCONNECTED and time.monotonic() < deadline:
+        time.sleep(0.05)  # the kernel takes a namespace down in the background
+    assert status.state_of(paths, node, made) == status.DISCONNECTED
+    with pytest.raises(CiliumPyError):
+        regenerate(paths, made.id)
+    assert "disconnected" in cilium_on(empty, "node1")("status", check=False).stdout
+    delete(paths, made.id)
+    assert store.ids(paths) == []
+
+
+def test_existing_interface(empty: Lab) -> None:
+    """An interface that someone else made gets programs, and keeps itself when the endpoint goes."""
+    paths = empty.paths("node1")
+    node = NetNamespace.named(empty.netns("node1"))
+    with netlink(node) as socket:
+        link.create_veth(socket, "theirs", "eth7", peer_namespace=NetNamespace.named("made5"))
+    made = add(paths, Request(interface="theirs", ipv4=IPv4Address("10.244.1.90")))
+    assert (made.name, made.ipv6) == ("theirs", None)
+    assert status.problems(paths, NodeConfig.load(paths), made) == []
+    delete(paths, made.id)
+    with netlink(node) as socket:
+        assert link.find(socket, "theirs") is not None
+        link.delete(socket, "theirs")
+
+
+def test_unwritable_state_changes_nothing(empty: Lab) -> None:
+    """A state directory on a full or read-only disk: an error, and the program that runs goes on."""
+    paths = empty.paths("node1")
+    made = add(paths, Request(netns="made0"))
+    libc.mount(str(paths.state_dir), paths.state_dir, flags=libc.MS_BIND)
+    libc.mount("none", paths.state_dir, flags=libc.MS_BIND | MS_REMOUNT | MS_RDONLY)
+    try:
+        with pytest.raises((OSError, CiliumPyError)):
+            regenerate(paths, made.id)
+        assert ping(empty, "node1", str(made.ipv4))
+    finally:
+        libc.unmount(paths.state_dir)
+    assert regenerate(paths, made.id) == made
+
+
+def test_full_disk_changes_nothing(empty: Lab) -> None:
+    paths = empty.paths("node1")
+    made = add(paths, Request(netns="made0"))
+    small = paths.state_dir.with_name("small")
+    small.mkdir()
+    libc.mount("tmpfs", small, "tmpfs", options="size=64k,nr_inodes=100")
+    try:
+        shutil.copytree(paths.state_dir, small, dirs_exist_ok=True)
+        with (small / "filler").open("wb") as filler, contextlib.suppress(OSError):
+            filler.write(bytes(1 << 20))
+        full = NodePaths(paths.bpf_root, small)
+        with pytest.raises((OSError, CiliumPyError)):
+            regenerate(full, made.id)
+        assert store.load(full, made.id) == made
+        assert ping(empty, "node1", str(made.ipv4))
+        (small / "filler").unlink()
+        assert regenerate(full, made.id) == made
+    finally:
+        libc.unmount(small)
+        small.rmdir()
