@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import click
@@ -38,4 +39,4 @@ def version(where: Settings, output: str | None) -> None:
     if form.is_text:
         click.echo(f"cilium-py {versions.version}, schema {versions.schema}, libbpf {versions.libbpf}")
     else:
-        write_value(click.get_binary_stream("stdout"), form, versions)
+        write_value(sys.stdout.buffer, form, versions)
