@@ -66,6 +66,12 @@ def _slot(m: Debug) -> str:
     return f"slot={m.arg1}, dport={_port(m.arg2)}"
 
 
+def _failure(code: int) -> str:
+    """An errno, of either sign."""
+    number = code if code < 1 << 31 else (1 << 32) - code
+    return os.strerror(number) if number else "Success"
+
+
 def _direction(number: int) -> str:
     return {0: "egress", 1: "ingress"}.get(number, "")
 
@@ -139,7 +145,7 @@ _SENTENCES: dict[int, Callable[[Debug], str]] = {
     61: lambda m: f"Inheriting identity={m.arg1} from stack",
     62: lambda m: f"Socket lookup: {_tuple4(m)}",
     63: lambda m: f"Socket lookup: {_tuple6(m)}",
-    64: lambda m: f"Socket assign: {os.strerror(m.arg1) if m.arg1 else 'Success'}",
+    64: lambda m: f"Socket assign: {_failure(m.arg1)}",
     65: lambda m: f"L7 LB from {_ip4(m.arg1)} to {_ip4(m.arg2)}: proxy port {m.arg3}",
 }
 LOCAL_CONTAINER_FOUND = 4
