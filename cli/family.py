@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, show_family, yes_option
-from cilium_py.cli.groups import Command, Group
+from cilium_py.cli.groups import Command, Group, StrictCommand
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.schema import MapDef, Source, Struct, Word
 from cilium_py.table import Family, OpenTable, explained, open_source
@@ -154,7 +154,9 @@ def _get(definition: Definition, path: str) -> click.Command:
 
 def _delete(definition: Definition, path: str) -> click.Command:
     @click.command(
-        cls=Command, name="delete", help=_help("Delete one entry.", [f"{path} delete {_sample(definition)} --yes"])
+        cls=StrictCommand,
+        name="delete",
+        help=_help("Delete one entry.", [f"{path} delete {_sample(definition)} --yes"]),
     )
     @_words(definition.key)
     @yes_option
@@ -182,7 +184,7 @@ def _update(definition: Definition, path: str) -> click.Command:
     words_of_value = " ".join((*arguments, *(f"{o} VALUE" for o in options)))
 
     @click.command(
-        cls=Command, name="update", help=_help("Create or replace one entry.", [f"{sample} {words_of_value}"])
+        cls=StrictCommand, name="update", help=_help("Create or replace one entry.", [f"{sample} {words_of_value}"])
     )
     @_words(definition.key + definition.value)
     @settings

@@ -12,17 +12,21 @@ ALIASES = {"ls": "list"}
 
 
 class Command(click.Command):
-    """A command whose flags may be given a value (`--deny=false`).
+    """A command whose flags may be given a value (`--deny=false`), and which in compat ignores words too many."""
 
-    In compat it ignores words too many, as cilium-dbg does, if it prints and changes nothing.
-    """
+    ignores_words = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         flags = {name for p in self.params if isinstance(p, click.Option) and p.is_flag for name in p.opts}
         given = ctx.find_object(Settings)
-        prints = any(parameter.name == "output" for parameter in self.params)
-        ctx.allow_extra_args = given is not None and given.compat and prints
+        ctx.allow_extra_args = self.ignores_words and given is not None and given.compat
         return super().parse_args(ctx, [said for arg in args for said in _plain_flag(arg, flags)])
+
+
+class StrictCommand(Command):
+    """A command that takes its words and no more, in compat too."""
+
+    ignores_words = False
 
 
 class Group(click.Group):

@@ -13,7 +13,7 @@ import click
 from cilium_py.bpf.map import BpfMap
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
 from cilium_py.cli.family import build, list_command
-from cilium_py.cli.groups import Group
+from cilium_py.cli.groups import Group, StrictCommand
 from cilium_py.errors import CiliumPyError
 from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, BPF_NOEXIST, MapType
 from cilium_py.maps.multicast import (
@@ -70,7 +70,7 @@ def subscriber_argument(command: click.decorators.FC) -> click.decorators.FC:
     return click.argument("address", metavar="ADDRESS", callback=lambda _c, _p, text: parse_subscriber(text))(command)
 
 
-@group.command("add")
+@group.command("add", cls=StrictCommand)
 @group_argument
 @settings
 def group_add(where: Settings, group_address: bytes) -> None:
@@ -86,7 +86,7 @@ def group_add(where: Settings, group_address: bytes) -> None:
             raise CiliumPyError(f"{table.path}: group {ip(group_address)} is there already") from None
 
 
-@group.command("delete")
+@group.command("delete", cls=StrictCommand)
 @group_argument
 @yes_option
 @settings
@@ -153,7 +153,7 @@ def show_as_cilium_dbg(form: Output, rows: list[Row]) -> None:
     write_document(sys.stdout.buffer, form, None if not document and form.format != "yaml" else document)
 
 
-@subscriber.command("add")
+@subscriber.command("add", cls=StrictCommand)
 @group_argument
 @subscriber_argument
 @settings
@@ -177,7 +177,7 @@ def subscriber_add(where: Settings, group_address: bytes, address: bytes) -> Non
             raise CiliumPyError(f"{ip(address)} has joined group {ip(group_address)} already") from None
 
 
-@subscriber.command("delete")
+@subscriber.command("delete", cls=StrictCommand)
 @group_argument
 @subscriber_argument
 @settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import importlib.util
 import json
 import os
@@ -47,8 +48,16 @@ def module(path: Path) -> ModuleType:
     return loaded
 
 
+@cache
+def _import_once() -> None:
+    """Import here, before the forks, what every command imports."""
+    for name in ("cli.main", "cli.bpf", "cli.family", "bpf.map", "render.compat"):
+        importlib.import_module(f"cilium_py.{name}")
+
+
 def run(corpus: Path, maps: list[str], arguments: list[str], surroundings: dict[str, Any] | None = None) -> Outcome:
     """Run `cilium-py ARGUMENTS` on a node with these maps of the corpus. The child takes all it made with it."""
+    _import_once()
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
