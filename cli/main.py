@@ -24,14 +24,19 @@ COMMANDS = {
     "ct": ("cilium_py.cli.ct", "Connection tracking tables (bpf ct)"),
     "endpoint": ("cilium_py.cli.endpoint", "Manage endpoints"),
     "health": ("cilium_py.cli.health", "Who reaches whom, and why not"),
+    "identity": ("cilium_py.cli.identity", "Security identities and their labels"),
     "lab": ("cilium_py.cli.lab", "Nodes and pods as network namespaces, to try things"),
     "monitor": ("cilium_py.cli.monitor", "Show drops, traces and policy verdicts as they happen"),
     "node": ("cilium_py.cli.node", "The nodes of the cluster"),
-    "policy": ("cilium_py.cli.policy", "Endpoint policy maps (bpf policy)"),
+    "policy": ("cilium_py.cli.rules", "Rules that say who may talk to whom"),
     "status": ("cilium_py.cli.status", "Show the state of the node"),
     "version": ("cilium_py.cli.version", "Print versions"),
 }
 """Name -> (module that has a command of that name, summary): --help imports none of them."""
+
+
+class ClosedPipe(Exception):
+    """Nobody reads our output any more. Not an OSError: click would make that exit code 1."""
 
 
 class LazyGroup(click.Group):
@@ -51,6 +56,12 @@ class LazyGroup(click.Group):
             assert isinstance(command, click.Command)
             return command
         return super().get_command(ctx, name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ClosedPipe from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -148,7 +159,7 @@ def run(command: Callable[[], Any]) -> int:
         return _fail(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except (BrokenPipeError, ClosedPipe):
         _silence_stdout()
         return CLOSED_PIPE
     except OSError as error:

@@ -77,10 +77,11 @@ class _Ring(Handle):
     """One CPU's event and the memory it shares with us."""
 
     def __init__(self, fd: int, cpu: int, size: int) -> None:
+        # First: where there is no room for it, the fd stays the caller's.
+        self._memory = mmap.mmap(fd, PAGE + size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         super().__init__(fd)
         self.cpu = cpu
         self._mask = size - 1
-        self._memory = mmap.mmap(fd, PAGE + size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self._view = memoryview(self._memory)
         self._data = self._view[PAGE:]
         self._positions = self._view[perf.DATA_HEAD : perf.DATA_TAIL + 8].cast("Q")
