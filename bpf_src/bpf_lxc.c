@@ -9,6 +9,7 @@
 #include "lib/arp.h"
 #include "lib/drop.h"
 #include "lib/from_container.h"
+#include "lib/no_service.h"
 #include "lib/to_container.h"
 
 static __always_inline int drop_from_container(struct __sk_buff *ctx, __u32 dst_label, int reason,
@@ -66,6 +67,22 @@ int tail_icmp6_send_time_exceeded(struct __sk_buff *ctx)
 	int ret = icmp6_send_time_exceeded(ctx);
 
 	return IS_ERR(ret) ? drop_icmp6(ctx, ret, __LINE__) : ret;
+}
+
+SEC("tc")
+int tail_no_service_ipv4(struct __sk_buff *ctx)
+{
+	int ret = icmp4_no_service(ctx);
+
+	return IS_ERR(ret) ? drop_from_container(ctx, UNKNOWN_ID, ret, 0, __LINE__) : ret;
+}
+
+SEC("tc")
+int tail_no_service_ipv6(struct __sk_buff *ctx)
+{
+	int ret = icmp6_no_service(ctx);
+
+	return IS_ERR(ret) ? drop_from_container(ctx, UNKNOWN_ID, ret, 0, __LINE__) : ret;
 }
 
 /* The way out. */
@@ -332,6 +349,8 @@ struct cilium_calls cilium_calls SEC(".maps") = {
 		[CILIUM_CALL_IPV6_CT_INGRESS] = &tail_ipv6_ct_ingress,
 		[CILIUM_CALL_IPV6_CT_INGRESS_POLICY_ONLY] = &tail_ipv6_ct_ingress_policy_only,
 		[CILIUM_CALL_IPV6_CT_EGRESS] = &tail_ipv6_ct_egress,
+		[CILIUM_CALL_IPV4_NO_SERVICE] = &tail_no_service_ipv4,
+		[CILIUM_CALL_IPV6_NO_SERVICE] = &tail_no_service_ipv6,
 	},
 };
 

@@ -5,7 +5,8 @@
   lib/conntrack_map.h lib/fib.h lib/l3.h lib/icmp6.h lib/endpoint.h \
   lib/ipv6.h lib/fragments.h lib/tailcall.h lib/ipv4.h lib/l4.h \
   lib/icmp.h lib/local_delivery.h lib/identity.h lib/policy.h \
-  lib/policy_log.h lib/proxy.h lib/trace.h lib/to_container.h
+  lib/policy_log.h lib/proxy.h lib/service.h lib/lb.h lib/xlate.h \
+  lib/trace.h lib/no_service.h lib/to_container.h
 lib/config.h:
 lib/types.h:
 lib/arp.h:
@@ -37,5 +38,9 @@ lib/identity.h:
 lib/policy.h:
 lib/policy_log.h:
 lib/proxy.h:
+lib/service.h:
+lib/lb.h:
+lib/xlate.h:
 lib/trace.h:
+lib/no_service.h:
 lib/to_container.h:

@@ -73,7 +73,6 @@ DECLARE_CONFIG(bool, enable_identity_mark, true, "Carry identities in the packet
 DECLARE_CONFIG(bool, enable_per_packet_lb, true, "Translate service addresses packet by packet");
 DECLARE_CONFIG(bool, enable_service_protocol_differentiation, true,
 	       "Services of one address differ by protocol");
-DECLARE_CONFIG(bool, enable_session_affinity, false, "Keep clients of a service at their backend");
 DECLARE_CONFIG(bool, enable_no_backend_response, true,
 	       "Answer packets to a service without backends by ICMP");
 

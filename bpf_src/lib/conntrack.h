@@ -198,6 +198,14 @@ static __always_inline void ct_tuple_set_flags(union ct_buffer *buffer, bool ipv
 		buffer->v4.tuple.flags |= flags;
 }
 
+static __always_inline void ct_tuple_clear_flags(union ct_buffer *buffer, bool ipv6, __u8 flags)
+{
+	if (ipv6)
+		buffer->v6.tuple.flags &= ~flags;
+	else
+		buffer->v4.tuple.flags &= ~flags;
+}
+
 static __always_inline enum ct_status ct_lookup_in(void *map, bool tcp, union ct_buffer *buffer,
 						   bool ipv6, enum ct_dir dir, enum ct_scope scope,
 						   __u32 len)

@@ -106,6 +106,12 @@ enum ct_scope {
 	CT_SCOPE_FORWARD,
 };
 
+/* What the fragment byte of the buffer says. */
+enum {
+	FRAGMENT_ANY = 1,
+	FRAGMENT_LATER = 2,
+};
+
 /*
  * The tuple of a packet as it stands in the packet, and what became of it, kept between the
  * programs of one packet.
@@ -120,14 +126,14 @@ struct ct_result {
 struct ct_buffer4 {
 	struct ipv4_ct_tuple tuple;
 	__u8 tcp_flags;
-	__u8 pad;
+	__u8 fragment;
 	struct ct_result result;
 } __attribute__((aligned(8)));
 
 struct ct_buffer6 {
 	struct ipv6_ct_tuple tuple;
 	__u8 tcp_flags;
-	__u8 pad;
+	__u8 fragment;
 	struct ct_result result;
 } __attribute__((aligned(8)));
 
@@ -196,6 +202,17 @@ static __always_inline __be16 ct_dport(const union ct_buffer *buffer, bool ipv6)
 static __always_inline __u8 ct_tcp_flags(const union ct_buffer *buffer, bool ipv6)
 {
 	return ipv6 ? buffer->v6.tcp_flags : buffer->v4.tcp_flags;
+}
+
+static __always_inline bool ct_is_fragment(const union ct_buffer *buffer, bool ipv6)
+{
+	return ipv6 ? buffer->v6.fragment : buffer->v4.fragment;
+}
+
+/* One without a transport header. */
+static __always_inline bool ct_later_fragment(const union ct_buffer *buffer, bool ipv6)
+{
+	return (ipv6 ? buffer->v6.fragment : buffer->v4.fragment) & FRAGMENT_LATER;
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "policy.h"
 #include "policy_log.h"
 #include "proxy.h"
+#include "service.h"
 #include "trace.h"
 
 static __always_inline bool ipv4_source_valid(const struct iphdr *ip4)
@@ -49,6 +50,13 @@ static __always_inline int ipv4_from_container(struct __sk_buff *ctx, __s8 *ext_
 	ret = ipv4_extract_tuple(ctx, ip4, METRIC_EGRESS, &buffer->v4);
 	if (IS_ERR(ret))
 		return ret;
+	if (enable_per_packet_lb) {
+		ret = service_forward(ctx, buffer, false, ext_err);
+		if (ret == DROP_NO_SERVICE && enable_no_backend_response)
+			return tail_call_internal(ctx, CILIUM_CALL_IPV4_NO_SERVICE, ext_err);
+		if (IS_ERR(ret))
+			return ret;
+	}
 	return tail_call_internal(ctx, CILIUM_CALL_IPV4_CT_EGRESS, ext_err);
 }
 
@@ -74,6 +82,13 @@ static __always_inline int ipv6_from_container(struct __sk_buff *ctx, __s8 *ext_
 	ret = ipv6_extract_tuple(ctx, ip6, METRIC_EGRESS, &buffer->v6);
 	if (IS_ERR(ret))
 		return ret;
+	if (enable_per_packet_lb) {
+		ret = service_forward(ctx, buffer, true, ext_err);
+		if (ret == DROP_NO_SERVICE && enable_no_backend_response)
+			return tail_call_internal(ctx, CILIUM_CALL_IPV6_NO_SERVICE, ext_err);
+		if (IS_ERR(ret))
+			return ret;
+	}
 	return tail_call_internal(ctx, CILIUM_CALL_IPV6_CT_EGRESS, ext_err);
 }
 
@@ -84,7 +99,8 @@ static __always_inline int ct_from_container(struct __sk_buff *ctx, bool ipv6, _
 
 	if (!buffer)
 		return DROP_INVALID_TC_BUFFER;
-	ct_lookup(ctx, buffer, ipv6, CT_EGRESS, CT_SCOPE_BIDIR);
+	ct_lookup(ctx, buffer, ipv6, CT_EGRESS,
+		  ctx_load(ctx, CB_SERVICE) ? CT_SCOPE_FORWARD : CT_SCOPE_BIDIR);
 	return ipv6 ? tail_call_internal(ctx, CILIUM_CALL_IPV6_FROM_LXC_CONT, ext_err)
 		    : tail_call_internal(ctx, CILIUM_CALL_IPV4_FROM_LXC_CONT, ext_err);
 }
@@ -108,7 +124,8 @@ static __always_inline int destination_remote(struct __sk_buff *ctx, bool ipv6,
 	return 0;
 }
 
-static __always_inline int destination_local(struct __sk_buff *ctx, bool ipv6,
+/* at_source: the packet's own source, where a loopback's reply has to go. */
+static __always_inline int destination_local(struct __sk_buff *ctx, bool ipv6, bool at_source,
 					     const struct endpoint_info **local)
 {
 	if (ipv6) {
@@ -122,7 +139,7 @@ static __always_inline int destination_local(struct __sk_buff *ctx, bool ipv6,
 
 		if (!ip4)
 			return DROP_INVALID;
-		*local = endpoint_lookup_ip4(ip4->daddr);
+		*local = endpoint_lookup_ip4(at_source ? ip4->saddr : ip4->daddr);
 	}
 	return 0;
 }
@@ -179,10 +196,12 @@ static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer 
  * translation or proxy changed, is (re)created, for its flags decide where replies go.
  */
 static __always_inline int egress_track(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
-					__be16 proxy_port, __s8 *ext_err)
+					__u32 service, __be16 proxy_port, __s8 *ext_err)
 {
 	const struct ct_result *result = ct_result(buffer, ipv6);
 	struct ct_state state = {
+		.rev_nat_index = service & SERVICE_INDEX,
+		.loopback = !!(service & SERVICE_LOOPBACK),
 		.src_sec_id = security_label,
 		.proxy_redirect = proxy_port != 0,
 	};
@@ -217,7 +236,7 @@ static __always_inline int pass_to_stack(struct __sk_buff *ctx, bool ipv6,
 }
 
 /* To an endpoint of this node, to this node, or away from it. */
-static __always_inline int egress_forward(struct __sk_buff *ctx, bool ipv6,
+static __always_inline int egress_forward(struct __sk_buff *ctx, bool ipv6, bool loopback,
 					  const struct ct_result *result, __u32 dst_label,
 					  __s8 *ext_err)
 {
@@ -225,8 +244,9 @@ static __always_inline int egress_forward(struct __sk_buff *ctx, bool ipv6,
 	__u32 oif = 0;
 	int ret;
 
-	if (!enable_endpoint_routes || enable_host_routing) {
-		ret = destination_local(ctx, ipv6, &local);
+	/* The stack would not send a packet back to the interface it came from. */
+	if (!enable_endpoint_routes || enable_host_routing || loopback) {
+		ret = destination_local(ctx, ipv6, loopback && result->ret == CT_REPLY, &local);
 		if (IS_ERR(ret))
 			return ret;
 		if (local && (local->flags & ENDPOINT_MASK_HOST_DELIVERY))
@@ -250,6 +270,8 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 {
 	const struct remote_endpoint_info *remote = NULL;
 	union ct_buffer *buffer = ct_buffer(ipv6);
+	__u32 service = ctx_load_and_clear(ctx, CB_SERVICE);
+	bool loopback = service & SERVICE_LOOPBACK;
 	struct ct_result *result;
 	__be16 proxy_port = 0;
 	int ret;
@@ -267,10 +289,14 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 	switch (result->ret) {
 	case CT_NEW:
 	case CT_ESTABLISHED:
-		ret = egress_policy(ctx, buffer, ipv6, *dst_label, remote, &proxy_port, ext_err);
-		if (ret != TC_ACT_OK)
-			return ret;
-		ret = egress_track(ctx, buffer, ipv6, proxy_port, ext_err);
+		/* Nobody needs a policy to talk to itself. */
+		if (!loopback) {
+			ret = egress_policy(ctx, buffer, ipv6, *dst_label, remote, &proxy_port,
+					    ext_err);
+			if (ret != TC_ACT_OK)
+				return ret;
+		}
+		ret = egress_track(ctx, buffer, ipv6, service, proxy_port, ext_err);
 		if (IS_ERR(ret))
 			return ret;
 		if (proxy_port) {
@@ -290,5 +316,6 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 	default:
 		return DROP_UNKNOWN_CT;
 	}
-	return egress_forward(ctx, ipv6, result, *dst_label, ext_err);
+	return egress_forward(ctx, ipv6, loopback || result->state.loopback, result, *dst_label,
+			      ext_err);
 }

@@ -59,7 +59,7 @@ static __always_inline __be16 csum_fold(__u32 sum)
 }
 
 static __always_inline __be16 icmp6_checksum(const union v6addr *from, const union v6addr *to,
-					     void *message, __u32 len)
+					     void *message, __u32 size, __u32 len)
 {
 	struct {
 		union v6addr from;
@@ -74,16 +74,17 @@ static __always_inline __be16 icmp6_checksum(const union v6addr *from, const uni
 	};
 	__u32 sum = bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), 0);
 
-	return csum_fold(bpf_csum_diff(NULL, 0, message, len, sum));
+	return csum_fold(bpf_csum_diff(NULL, 0, message, size, sum));
 }
 
 /*
- * Send the packet's sender a message in place of the packet. checksum points into the message,
- * where it is zero. The hop limit stays what it was: the answer goes no further than the
- * endpoint's interface.
+ * Send the packet's sender the first len bytes of a message in place of the packet; the rest of the
+ * message's size is zero. checksum points into the message, where it is zero. The hop limit stays
+ * what it was: the answer goes no further than the endpoint's interface.
  */
 static __always_inline int icmp6_answer(struct __sk_buff *ctx, const union v6addr *from,
-					void *message, const __u32 len, __be16 *checksum)
+					void *message, const __u32 size, __u32 len,
+					__be16 *checksum)
 {
 	union macaddr mac = interface_mac_value();
 	struct ipv6hdr *ip6;
@@ -105,7 +106,7 @@ static __always_inline int icmp6_answer(struct __sk_buff *ctx, const union v6add
 	ip6->payload_len = bpf_htons(len);
 	ip6->nexthdr = IPPROTO_ICMPV6;
 
-	*checksum = icmp6_checksum(from, &to, message, len);
+	*checksum = icmp6_checksum(from, &to, message, size, len);
 	if (bpf_skb_store_bytes(ctx, ICMP6_OFF, message, len, BPF_F_RECOMPUTE_CSUM) < 0)
 		return DROP_WRITE_ERROR;
 	return ctx_redirect(ctx, ctx->ifindex, 0);
@@ -154,7 +155,7 @@ static __always_inline int icmp6_handle_ns(struct __sk_buff *ctx)
 		na.flags = NA_FLAG_SOLICITED | NA_FLAG_OVERRIDE;
 	}
 	__builtin_memcpy(na.mac, mac.addr, sizeof(na.mac));
-	return icmp6_answer(ctx, &na.target, &na, sizeof(na), &na.checksum);
+	return icmp6_answer(ctx, &na.target, &na, sizeof(na), sizeof(na), &na.checksum);
 }
 
 static __always_inline int icmp6_send_time_exceeded(struct __sk_buff *ctx)
@@ -176,11 +177,13 @@ static __always_inline int icmp6_send_time_exceeded(struct __sk_buff *ctx)
 	case IPPROTO_SCTP:
 		if (bpf_skb_load_bytes(ctx, ICMP6_OFF, error.upper, 8) < 0)
 			return DROP_INVALID;
-		return icmp6_answer(ctx, &router, &error, without_upper + 8, &error.checksum);
+		return icmp6_answer(ctx, &router, &error, sizeof(error), without_upper + 8,
+				    &error.checksum);
 	case IPPROTO_TCP:
 		if (bpf_skb_load_bytes(ctx, ICMP6_OFF, error.upper, 20) < 0)
 			return DROP_INVALID;
-		return icmp6_answer(ctx, &router, &error, without_upper + 20, &error.checksum);
+		return icmp6_answer(ctx, &router, &error, sizeof(error), without_upper + 20,
+				    &error.checksum);
 	}
 	return DROP_UNKNOWN_L4;
 }

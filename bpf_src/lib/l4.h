@@ -92,6 +92,11 @@ static __always_inline int l4_extract(struct __sk_buff *ctx, __u8 protocol, __u3
 	return 0;
 }
 
+static __always_inline __u8 fragment_byte(const struct fragment *fragment)
+{
+	return (fragment->is_fragment ? FRAGMENT_ANY : 0) | (fragment->has_l4 ? 0 : FRAGMENT_LATER);
+}
+
 /*
  * Fill the buffer with the packet's tuple, addresses as in the packet and ports crosswise to them.
  */
@@ -122,6 +127,7 @@ static __always_inline int ipv4_extract_tuple(struct __sk_buff *ctx, struct iphd
 	buffer->tuple.nexthdr = key.proto;
 	buffer->tuple.flags = tuple_flags;
 	buffer->tcp_flags = tcp_flags;
+	buffer->fragment = fragment_byte(&fragment);
 	return ret;
 }
 
@@ -154,5 +160,6 @@ static __always_inline int ipv6_extract_tuple(struct __sk_buff *ctx, struct ipv6
 	buffer->tuple.nexthdr = key.proto;
 	buffer->tuple.flags = tuple_flags;
 	buffer->tcp_flags = tcp_flags;
+	buffer->fragment = fragment_byte(&fragment);
 	return ret;
 }

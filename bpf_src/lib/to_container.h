@@ -15,6 +15,7 @@
 #include "policy.h"
 #include "policy_log.h"
 #include "proxy.h"
+#include "service.h"
 #include "trace.h"
 
 /* Not a verdict of tc: the packet is to go to the proxy first. */
@@ -121,6 +122,29 @@ static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer
 }
 
 /*
+ * The endpoint's packets to itself, by a service, need no policy; they come from the node's stand-
+ * in address and are known by the entry that was made where they left.
+ */
+static __always_inline bool ingress_loopback(union ct_buffer *buffer, bool ipv6)
+{
+	const struct ct_result *result = ct_result(buffer, ipv6);
+	struct ipv4_ct_tuple out;
+	const struct ct_entry *entry;
+
+	if (ipv6 || !enable_per_packet_lb)
+		return false;
+	if (result->ret != CT_NEW)
+		return result->state.loopback;
+	out = buffer->v4.tuple;
+	if (out.daddr != service_loopback_ipv4.be32)
+		return false;
+	out.flags = TUPLE_F_OUT;
+	entry = out.nexthdr == IPPROTO_TCP ? bpf_map_lookup_elem(&cilium_ct4_global, &out)
+					   : bpf_map_lookup_elem(&cilium_ct_any4_global, &out);
+	return entry && entry->lb_loopback;
+}
+
+/*
  * Decide on a packet whose connection is in the buffer. Returns TC_ACT_OK,
  * POLICY_ACT_PROXY_REDIRECT with the proxy's port (0 for replies, which its socket will get), or a
  * drop reason.
@@ -147,10 +171,16 @@ static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, 
 	case CT_RELATED:
 		/* What comes from the egress proxy has been there. */
 		to_proxy = result->state.proxy_redirect && !from_egress_proxy(ctx);
+		if (enable_per_packet_lb && !to_proxy && unlikely(result->state.rev_nat_index)) {
+			ret = service_reverse(ctx, buffer, ipv6, &source);
+			if (IS_ERR(ret))
+				return ret;
+		}
 		break;
 	default:
 		/* What comes from the ingress proxy has been let in by it. */
-		if (!from_ingress_proxy(ctx)) {
+		state.loopback = ingress_loopback(buffer, ipv6);
+		if (!from_ingress_proxy(ctx) && !state.loopback) {
 			ret = ingress_policy(ctx, buffer, ipv6, src_label, &source, proxy_port,
 					     ext_err);
 			if (ret != TC_ACT_OK)

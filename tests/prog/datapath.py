@@ -142,9 +142,6 @@ class Datapath:
     def programs(self, endpoint: int) -> Mapping[str, Program]:
         return self._objects[endpoint].programs
 
-    def has_map(self, name: str) -> bool:
-        return name in self._shared
-
     def map(self, name: str) -> BpfMap:
         """A shared map by name, or an endpoint's policy map by the name of its pin."""
         prefix, _, number = name.rpartition("_")

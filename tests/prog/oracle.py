@@ -29,8 +29,7 @@ def node(setup: Setup, variant: str) -> Datapath:
     """The programs of the recording's endpoints, loaded and with its maps filled."""
     datapath = Datapath(setup.endpoints.values(), setup.options(variant))
     for entry in setup.entries():
-        if entry.map.startswith("cilium_policy_v2") or datapath.has_map(entry.map):
-            put(datapath.map(entry.map), entry.key, entry.value)
+        put(datapath.map(entry.map), entry.key, entry.value)
     return datapath
 
 

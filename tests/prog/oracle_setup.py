@@ -111,7 +111,6 @@ class Setup:
             "enable_identity_mark": told["identity_mark"],
             "enable_per_packet_lb": told["per_packet_lb"],
             "enable_service_protocol_differentiation": told["service_protocol_differentiation"],
-            "enable_session_affinity": told["session_affinity"],
             "enable_no_backend_response": told["no_backend_response"],
             "enable_drop_notify": told["drop_notify"],
             "enable_trace_notify": told["trace_notify"],
