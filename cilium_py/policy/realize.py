@@ -32,6 +32,7 @@ class Outcome(NamedTuple):
     deleted: int
     reloaded: bool
     """Whether its programs had to be replaced, because a direction was closed or opened or its map had to grow."""
+    remarks: tuple[str, ...] = ()
 
 
 def calculate(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> DesiredPolicy | None:
@@ -42,9 +43,12 @@ def calculate(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> Desired
     return calculate_by(repository, paths, node, endpoint)
 
 
-def calculate_by(repository: Repository, paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> DesiredPolicy:
+def calculate_by(
+    repository: Repository, paths: NodePaths, node: NodeConfig, endpoint: Endpoint, known: Identities | None = None
+) -> DesiredPolicy:
+    """The policy of an endpoint by these rules, among the identities of now unless others are given."""
     always = bool(endpoint.options["IngressEnforcement"]), bool(endpoint.options["EgressEnforcement"])
-    return desired(repository, Identities.of(paths, node), endpoint, _ports(paths, endpoint), always)
+    return desired(repository, known or Identities.of(paths, node), endpoint, _ports(paths, endpoint), always)
 
 
 def _ports(paths: NodePaths, endpoint: Endpoint) -> Ports:
@@ -93,11 +97,12 @@ def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
         as_before = endpoint.policy[1:] == policy[1:] and endpoint.policy.revision
         if not as_before or not directory.exists() or not pin.exists() or not table.fits(pin, wanted):
             regenerate_locked(paths, node, endpoint, Build())
-            return Outcome(endpoint_id, wanted.revision, 0, 0, 0, True)
+            return Outcome(endpoint_id, wanted.revision, 0, 0, 0, True, wanted.remarks)
         with BpfMap.open(pin, read_only=False) as opened:
             changes = table.apply(opened, wanted)
         store.save(directory, replace(endpoint, policy=policy))
-    return Outcome(endpoint_id, wanted.revision, changes.added, changes.changed, changes.deleted, False)
+    counts = changes.added, changes.changed, changes.deleted
+    return Outcome(endpoint_id, wanted.revision, *counts, reloaded=False, remarks=wanted.remarks)
 
 
 def install(paths: NodePaths, repository: Repository) -> Iterator[Outcome]:

@@ -1,0 +1,110 @@
+"""`identity`: the numbers that stand for labels, reserved roles and CIDRs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import click
+
+from cilium_py.cli.context import Settings, output_option, settings, show
+from cilium_py.cli.groups import Group
+from cilium_py.endpoint import store
+from cilium_py.errors import WrongUsage
+from cilium_py.node.config import NodeConfig
+from cilium_py.policy.identities import Identities, UnknownIdentity
+from cilium_py.render import Output
+from cilium_py.render.tabular import lines
+from cilium_py.schema import Line
+from cilium_py.schema.text import number
+
+
+class IdentityRow(NamedTuple):
+    """An identity; its kind is reserved, endpoint or cidr. The count is that of this node's endpoints."""
+
+    identity: int
+    labels: list[str]
+    kind: str
+    endpoints: int
+
+
+@click.group(cls=Group)
+def identity() -> None:
+    """Security identities: the numbers that stand for labels.
+
+    \b
+    cilium-py identity list
+    cilium-py identity get 256
+    """
+
+
+@identity.command("list")
+@click.argument("labels", nargs=-1)
+@click.option("--endpoints", is_flag=True, help="only those of this node's endpoints, and how many have each")
+@output_option
+@settings
+def list_(where: Settings, labels: tuple[str, ...], endpoints: bool, output: str | None) -> None:
+    """List identities: all, or those that have all of the labels.
+
+    \b
+    cilium-py identity list
+    cilium-py identity list app=web -o json | jq '.[].identity'
+    """
+    known = _identities(where)
+    wanted = set(known.having(labels)) if labels else set(known.labels)
+    rows = (row for row in _rows(where, known) if row.identity in wanted and (row.endpoints or not endpoints))
+    _show(where.output(output), rows, endpoints)
+
+
+@identity.command()
+@click.argument("identity", required=False)
+@click.option(
+    "--label", "labels", multiple=True, metavar="LABEL", help="the identity that has just these labels; repeat"
+)
+@output_option
+@settings
+def get(where: Settings, identity: str | None, labels: tuple[str, ...], output: str | None) -> None:
+    """Show an identity by its number, or by its labels.
+
+    \b
+    cilium-py identity get 1
+    cilium-py identity get --label container:app=web
+    """
+    if (identity is None) != bool(labels):
+        raise WrongUsage("name a number, or labels", "cilium-py identity list")
+    known = _identities(where)
+    if identity is not None:
+        wanted = {number(identity, "an identity", 0xFFFFFFFF)} & known.labels.keys()
+    else:
+        wanted = {found for found in known.having(labels) if len(known.labels[found]) == len(labels)}
+    if not wanted:
+        raise UnknownIdentity(f"no identity {'is ' + identity if identity else 'has just these labels'}")
+    _show(where.output(output), (row for row in _rows(where, known) if row.identity in wanted), False)
+
+
+def _identities(where: Settings) -> Identities:
+    return Identities.of(where.paths, NodeConfig.load(where.paths))
+
+
+def _rows(where: Settings, known: Identities) -> Iterator[IdentityRow]:
+    used = [endpoint.identity for endpoint in store.all(where.paths)]
+    for identity, labels in known.labels.items():
+        kind = "cidr" if identity in known.cidrs else "endpoint" if identity in known.endpoints else "reserved"
+        yield IdentityRow(identity, list(labels), kind, used.count(identity))
+
+
+def _show(form: Output, rows: Iterable[IdentityRow], counted: bool) -> None:
+    if not form.is_text:
+        show(form, rows, IdentityRow, Line[IdentityRow](str))
+        return
+    titles = ("ID", "LABELS", "REFCOUNT") if counted else ("ID", "LABELS")
+    for line in lines(titles, (cells[: len(titles)] for row in rows for cells in _cells(row)), "none"):
+        click.echo(line.rstrip())
+
+
+def _cells(row: IdentityRow) -> Iterator[tuple[str, ...]]:
+    """The first label beside the number, each further one in a line of its own."""
+    first, *others = row.labels
+    yield str(row.identity), first, str(row.endpoints)
+    for label in others:
+        yield "", label, ""
