@@ -98,11 +98,9 @@ def parse_mac(text: str) -> bytes:
 
 def number(text: str, what: str, most: int, least: int = 0) -> int:
     """An integer in range, decimal or 0x hexadecimal. Raises WrongUsage that says what was expected."""
-    try:
-        value = int(text, 16) if text.lower().startswith("0x") else int(text)
-    except ValueError:
-        value = -1
-    if not (least <= value <= most) or text.startswith(("+", " ")) or "_" in text:
+    plain = re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20}", text)
+    value = int(text, 16 if text[1:2] in ("x", "X") else 10) if plain else -1
+    if not least <= value <= most:
         raise WrongUsage(f"{text!r} is not {what}", f"give a number from {least} to {most}")
     return value
 
