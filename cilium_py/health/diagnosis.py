@@ -66,8 +66,8 @@ def _causes(node: NodeReport) -> Iterator[str]:
     elif _all_dead([*hosts, *endpoints]):
         yield "nothing of it answers: the node is down, or the network between"
         return
-    if not hosts and not endpoints and not lost:
-        yield "it has no address"
+    if any(side is not None and side.primary is None for side in (node.host, node.endpoint)):
+        yield "its primary address is not known"
     if hosts and all(symptom(path) is Symptom.DEAD for path in hosts):
         yield "its endpoint answers, the node itself does not: a filter on the node"
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -51,7 +52,7 @@ class WebServer:
     def __init__(self, routes: Routes) -> None:
         self.routes = routes
         self._servers: list[asyncio.Server] = []
-        self._connections = 0
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def listen(self, address: str, port: int) -> None:
         """Answer at an address, which need not be there yet. Raises OSError."""
@@ -70,8 +71,6 @@ class WebServer:
 
     async def listen_at(self, path: Path) -> None:
         """Answer at a socket of the file system that only its owner may use. The caller sees to it that it is alone."""
-        import os
-
         path.unlink(missing_ok=True)
         mask = os.umask(0o177)
         try:
@@ -81,30 +80,37 @@ class WebServer:
         self._servers.append(server)
 
     async def close(self) -> None:
+        """Listen no more, and let go of whoever is still connected."""
         for server in self._servers:
             server.close()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._connections >= MOST_CONNECTIONS:
-            writer.transport.abort()
-            return
-        self._connections += 1
+        own = asyncio.current_task()
+        assert own is not None
+        room = len(self._connections) < MOST_CONNECTIONS
+        self._connections.add(own)
         try:
-            response = await self._answer(reader)
-            writer.write(_encode(response))
-            async with asyncio.timeout(SECONDS_TO_ASK):
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
+            if room:
+                writer.write(_encode(await self._answer(reader)))
+                async with asyncio.timeout(SECONDS_TO_ASK):
+                    await writer.drain()
+                    writer.close()
+                    await writer.wait_closed()
         except (OSError, TimeoutError):
             # Whoever asked is gone.
             pass
         finally:
-            self._connections -= 1
+            writer.transport.abort()
             with contextlib.suppress(OSError):
-                writer.transport.abort()
+                await writer.wait_closed()
+            self._connections.discard(own)
 
     async def _answer(self, reader: asyncio.StreamReader) -> Response:
         try:

@@ -139,7 +139,10 @@ class Roster:
 
     def _read(self) -> list[KnownNode]:
         try:
-            return [KnownNode.of_document(entry) for entry in json.loads(self.file.read_text())]
+            entries: list[Any] = json.loads(self.file.read_text())
+            if not isinstance(entries, list):
+                raise TypeError(f"a list was expected, not {type(entries).__name__}")
+            return [KnownNode.of_document(entry) for entry in entries]
         except FileNotFoundError:
             return []
         except (ValueError, KeyError, TypeError, AttributeError, WrongUsage) as error:
