@@ -65,7 +65,7 @@ def run(corpus: Path, maps: list[str], arguments: list[str], surroundings: dict[
         code = 1
         try:
             outcome = _on_node(corpus, maps, arguments, surroundings or {})
-            with open(send, "wb") as stream:
+            with os.fdopen(send, "wb") as stream:
                 pickle.dump(outcome, stream)
             code = 0
         except BaseException as error:
@@ -73,7 +73,7 @@ def run(corpus: Path, maps: list[str], arguments: list[str], surroundings: dict[
         finally:
             os._exit(code)
     os.close(send)
-    with open(receive, "rb") as stream:
+    with os.fdopen(receive, "rb") as stream:
         data = stream.read()
     _, status = os.waitpid(child, 0)
     if status:
@@ -141,8 +141,8 @@ def _command(arguments: list[str], env: dict[str, Any]) -> Outcome:
             os.dup2(out, 1)
             os.dup2(err, 2)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            sys.stdout = open(1, "w", closefd=False)
-            sys.stderr = open(2, "w", closefd=False)
+            sys.stdout = os.fdopen(1, "w", closefd=False)
+            sys.stderr = os.fdopen(2, "w", closefd=False)
             os.environ["TZ"] = env.get("tz", "UTC")
             time.tzset()
             if "uid" in env:
@@ -168,7 +168,7 @@ def _command(arguments: list[str], env: dict[str, Any]) -> Outcome:
 
 def _content(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    with open(descriptor, "rb") as stream:
+    with os.fdopen(descriptor, "rb") as stream:
         return stream.read().decode()
 
 
@@ -179,7 +179,7 @@ def _entries(pins: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(pins.iterdir()) if pins.is_dir() else ():
         with BpfMap.open(path, read_only=True) as opened:
-            if "PROG" in str(opened.info.type) or "EVENT" in str(opened.info.type):
+            if opened.info.type_name in ("prog_array", "perf_event_array"):
                 continue
             found[path.name] = {bytes(k).hex(): _value(opened, k, v) for k, v in opened.entries()}
     return found
