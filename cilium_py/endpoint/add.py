@@ -15,6 +15,7 @@ from cilium_py.net.namespace import NetNamespace
 from cilium_py.node import labels as label_words
 from cilium_py.node.config import HOST_ENDPOINT_ID, Family4, Family6, NodeConfig
 from cilium_py.paths import NodePaths
+from cilium_py.policy import realize
 
 from . import interface, store
 from .delete import delete_locked
@@ -59,11 +60,14 @@ def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpo
             return endpoint
         fresh = not paths.endpoint(endpoint.id).exists()
         try:
-            return _make(paths, node, endpoint, request, build)
+            made = _make(paths, node, endpoint, request, build)
         except BaseException:
             if fresh:
                 delete_locked(paths, node, endpoint)
             raise
+    if made.identity != endpoint.identity:
+        realize.refresh_others(paths, made.id)
+    return made
 
 
 def _make(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, request: Request, build: Build) -> Endpoint:

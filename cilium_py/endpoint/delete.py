@@ -7,6 +7,7 @@ from cilium_py.loader import state
 from cilium_py.node import entries
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
+from cilium_py.policy import realize
 
 from . import interface, store
 from .model import Endpoint
@@ -18,12 +19,14 @@ def delete(paths: NodePaths, endpoint_id: int) -> Endpoint:
     store.load(paths, endpoint_id)
     with state.locked(store.lock_of(paths, endpoint_id)):
         endpoint = store.load(paths, endpoint_id)
-        delete_locked(paths, NodeConfig.load(paths), endpoint)
+        identity_is_free = delete_locked(paths, NodeConfig.load(paths), endpoint)
+    if identity_is_free:
+        realize.refresh_others(paths, endpoint_id)
     return endpoint
 
 
-def delete_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> None:
-    """Delete an endpoint whose lock the caller holds.
+def delete_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> bool:
+    """Delete an endpoint whose lock the caller holds; True if nobody has its identity any more.
 
     The interface goes first, so that no packet of the endpoint passes without its programs, and the state
     directory last, so that a delete that was cut short can be asked for again.
@@ -31,7 +34,8 @@ def delete_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> Non
     interface.withdraw(node, endpoint)
     entries.drop_local(paths, endpoint.addresses)
     programs.remove(paths, endpoint.id, *hooks(paths, node, endpoint))
-    node.identity_store(paths).release(endpoint.identity, f"{node.name}/{endpoint.id}")
+    free = node.identity_store(paths).release(endpoint.identity, f"{node.name}/{endpoint.id}")
     for directory in (paths.endpoint_next, paths.endpoint_failed, paths.endpoint):
         state.remove_directory(directory(endpoint.id))
     store.lock_of(paths, endpoint.id).unlink(missing_ok=True)
+    return free

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from cilium_py.endpoint import store
@@ -76,9 +78,13 @@ def refresh(paths: NodePaths, endpoints: Iterable[int] | None = None) -> Iterato
         raise failure
 
 
-def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
-    from dataclasses import replace
+def refresh_others(paths: NodePaths, endpoint_id: int) -> None:
+    """Let the other endpoints know that an endpoint's identity is new, or gone. The caller holds no endpoint's lock."""
+    if not rules.load(paths).is_new:
+        deque(refresh(paths, (other for other in store.ids(paths) if other != endpoint_id)), maxlen=0)
 
+
+def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
     from cilium_py.bpf.map import BpfMap
     from cilium_py.endpoint.model import Policy
     from cilium_py.endpoint.regenerate import Build, regenerate_locked
@@ -108,14 +114,23 @@ def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
 def install(paths: NodePaths, repository: Repository) -> Iterator[Outcome]:
     """Make these the rules of the node, and bring every endpoint to them. The caller holds the policy lock.
 
-    Addresses change identity only when the endpoints have entries for the new one, and entries for the old one go
-    only after that, so what both revisions allow passes at every moment.
+    If they want more than some endpoint's policy map can hold, nothing changes. Addresses change identity only when
+    the endpoints have entries for the new one, and entries for the old one go only after that, so what both revisions
+    allow passes at every moment.
     """
-    from . import addresses
+    from . import addresses, table
 
     node = NodeConfig.load(paths)
     cidrs = CidrIdentities.of(paths)
+    before = rules.load(paths)
     cidrs.hold(repository.networks())
+    try:
+        for endpoint in store.all(paths):
+            table.check_size(calculate_by(repository, paths, node, endpoint))
+    except CiliumPyError:
+        cidrs.hold(before.networks())
+        cidrs.release()
+        raise
     rules.save(paths, repository)
     yield from refresh(paths)
     addresses.publish(paths, node, cidrs.all())

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import errno
-import struct
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.errors import CiliumPyError
+from cilium_py.maps import policy as shape
+from cilium_py.maps.policy import DENY, EXPLICIT_AUTH, FULL_BITS, PREFIX_SHIFT, STATIC_BITS
+from cilium_py.schema.struct import swap
 
 from .changes import Changes, Step, count, plan
 from .desired import DesiredPolicy
 from .mapstate import Entry, Key
-from .ports import FULL_BITS, L4
+from .ports import L4
 from .rule import Direction
 
-STATIC_BITS = 40
-"""Bits of a key before protocol and port: the identity, the direction, padding. They count as prefix."""
 LEAST_ROOM, MOST_ENTRIES = 1 << 14, 1 << 16
 """The room of a map at first, and the most entries that Cilium lets a policy map have."""
 
-_KEY = struct.Struct("<IIBBH")
-_VALUE = struct.Struct("<HBBB3x")
+# The records as they lie in memory: there may be fifty thousand of them, and naming each field takes its time.
+_KEY, _VALUE = shape.Key.format, shape.Entry.format
 
 
 class PolicyMapFull(CiliumPyError):
@@ -36,7 +36,7 @@ class PolicyMapTooSmall(CiliumPyError):
 
 def pack_key(key: Key) -> bytes:
     protocol, port, bits = key.l4
-    return _KEY.pack(STATIC_BITS + bits, key.identity, key.direction, protocol, _swap(port))
+    return _KEY.pack(STATIC_BITS + bits, key.identity, key.direction, protocol, swap(port, 2))
 
 
 def unpack_key(data: bytes) -> Key | None:
@@ -44,22 +44,19 @@ def unpack_key(data: bytes) -> Key | None:
     length, identity, direction, protocol, port = _KEY.unpack(data)
     if direction not in (0, 1) or not STATIC_BITS <= length <= STATIC_BITS + FULL_BITS:
         return None
-    return Key(Direction(direction), identity, L4(protocol, _swap(port), length - STATIC_BITS))
+    return Key(Direction(direction), identity, L4(protocol, swap(port, 2), length - STATIC_BITS))
 
 
 def pack_value(key: Key, entry: Entry) -> bytes:
-    deny_and_bits = entry.deny | key.l4.bits << 3
-    auth = entry.auth | entry.explicit_auth << 7
-    return _VALUE.pack(_swap(entry.proxy_port), deny_and_bits, auth, entry.priority)
+    flags = DENY * entry.deny | key.l4.bits << PREFIX_SHIFT
+    auth = entry.auth | EXPLICIT_AUTH * entry.explicit_auth
+    return _VALUE.pack(swap(entry.proxy_port, 2), flags, auth, entry.priority, 0, 0)
 
 
 def unpack_value(data: bytes) -> Entry:
-    port, deny_and_bits, auth, priority = _VALUE.unpack(data)
-    return Entry(bool(deny_and_bits & 1), _swap(port), priority, auth & 0x7F, bool(auth & 0x80))
-
-
-def _swap(port: int) -> int:
-    return port >> 8 | (port & 0xFF) << 8
+    port, flags, auth, priority, *_ = _VALUE.unpack(data)
+    explicit = bool(auth & EXPLICIT_AUTH)
+    return Entry(bool(flags & DENY), swap(port, 2), priority, auth & ~EXPLICIT_AUTH, explicit)
 
 
 def read(table: BpfMap) -> dict[Key, Entry]:
