@@ -33,7 +33,7 @@ struct {
 	__type(key, struct auth_key);
 	__type(value, struct auth_info);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-	__uint(max_entries, 524288);
+	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } cilium_auth_map SEC(".maps");
 

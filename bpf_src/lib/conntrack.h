@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "conntrack_map.h"
+#include "dbg.h"
 #include "drop_reasons.h"
 
 enum {
@@ -240,6 +241,7 @@ static __always_inline void ct_lookup(struct __sk_buff *ctx, union ct_buffer *bu
 		result->ret = ct_lookup_in(any_map, false, buffer, ipv6, dir, scope, ctx->len);
 	if (ct_is_dns(ct_dport(buffer, ipv6)))
 		result->monitor = device_mtu;
+	cilium_dbg(ctx, DBG_CT_VERDICT, result->ret, result->state.rev_nat_index);
 }
 
 /* The entry by which ICMP errors about a connection are known. */

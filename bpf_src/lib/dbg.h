@@ -5,10 +5,12 @@
 #include "events.h"
 
 enum dbg_type {
-	DBG_POLICY_DENIED = 10,
+	/* endpoint, source identity */
+	DBG_LOCAL_DELIVERY = 2,
+	/* source and destination identity */
+	DBG_POLICY_DENIED = 5,
+	/* conntrack state, index of the service */
 	DBG_CT_VERDICT = 15,
-	DBG_LOCAL_DELIVERY = 38,
-	DBG_INHERIT_IDENTITY = 42,
 };
 
 struct debug_msg {
@@ -27,8 +29,8 @@ struct debug_capture_msg {
 _Static_assert(sizeof(struct debug_msg) == 20, "debug_msg");
 _Static_assert(sizeof(struct debug_capture_msg) == 24, "debug_capture_msg");
 
-static __always_inline void cilium_dbg(struct __sk_buff *ctx, enum dbg_type type, __u32 arg1,
-				       __u32 arg2)
+__verified_alone int cilium_dbg_send(struct __sk_buff *ctx, enum dbg_type type, __u32 arg1,
+				     __u32 arg2)
 {
 	struct debug_msg msg = {
 		.type = CILIUM_NOTIFY_DBG_MSG,
@@ -39,6 +41,14 @@ static __always_inline void cilium_dbg(struct __sk_buff *ctx, enum dbg_type type
 		.arg2 = arg2,
 	};
 
-	if (debug && event_allowed())
+	if (event_allowed())
 		send_event(ctx, &msg, sizeof(msg), 0);
+	return 0;
+}
+
+static __always_inline void cilium_dbg(struct __sk_buff *ctx, enum dbg_type type, __u32 arg1,
+				       __u32 arg2)
+{
+	if (debug)
+		cilium_dbg_send(ctx, type, arg1, arg2);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "config.h"
+#include "dbg.h"
 #include "endpoint.h"
 #include "identity.h"
 #include "l3.h"
@@ -27,6 +28,7 @@ static __always_inline int local_delivery(struct __sk_buff *ctx, bool ipv6, __u3
 	union macaddr smac = { .pad = ep->node_mac }, dmac = { .pad = ep->mac };
 	int ret;
 
+	cilium_dbg(ctx, DBG_LOCAL_DELIVERY, ep->lxc_id, src_label);
 	ret = l3(ctx, ipv6, smac.addr, dmac.addr, ext_err);
 	if (ret)
 		return ret;

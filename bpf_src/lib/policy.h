@@ -15,6 +15,7 @@
 
 #include "config.h"
 #include "ctx.h"
+#include "dbg.h"
 #include "drop_reasons.h"
 #include "icmp.h"
 
@@ -259,6 +260,10 @@ __verified_alone int policy_decide(struct __sk_buff *ctx, const struct policy_qu
 	if (!query || !verdict)
 		return DROP_INVALID;
 	policy_check(ctx, query, verdict);
+	if (IS_ERR(verdict->code))
+		cilium_dbg(ctx, DBG_POLICY_DENIED,
+			   query->egress ? security_label : query->remote_label,
+			   query->egress ? query->remote_label : security_label);
 	if (policy_audit_mode && IS_ERR(verdict->code)) {
 		verdict->code = TC_ACT_OK;
 		verdict->audited = 1;

@@ -109,6 +109,7 @@ OPTIONS: Options = {
     "direct_routing_dev_ifindex": UPLINK,
     "gateway_ipv4": ipaddress.ip_address(GATEWAY).packed,
     "router_ipv6": ipaddress.ip_address(GATEWAY6).packed,
+    "service_loopback_ipv4": ipaddress.ip_address("169.254.42.1").packed,
 }
 
 

@@ -142,6 +142,10 @@ class Datapath:
     def programs(self, endpoint: int) -> Mapping[str, Program]:
         return self._objects[endpoint].programs
 
+    def calls(self, endpoint: int) -> BpfMap:
+        """The endpoint's programs by slot of tail call."""
+        return self._objects[endpoint].maps["cilium_calls"]
+
     def map(self, name: str) -> BpfMap:
         """A shared map by name, or an endpoint's policy map by the name of its pin."""
         prefix, _, number = name.rpartition("_")
