@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 from cilium_py.monitor.protocols import (
     ACK,
@@ -60,15 +60,23 @@ class Packet:
     vni: int | None = None
     inner: Packet | None = None
     cut: str = ""
+    # Made once, when first asked for. functools.cached_property takes a lock for that, before Python 3.12.
+    _summary: str = ""
+    _json: str = ""
 
     @property
     def innermost(self) -> Packet:
         """The packet itself, or what its tunnels carry."""
         return self.inner.innermost if self.inner is not None else self
 
-    @cached_property
+    @property
     def summary(self) -> str:
         """10.0.0.1:40000 -> 10.0.0.2:80 tcp SYN: the line of Cilium's monitor, that says more where it says little."""
+        if not self._summary:
+            self._summary = self._summarize()
+        return self._summary
+
+    def _summarize(self) -> str:
         if self.inner is not None:
             return f"{self.inner.summary} [tunnel {self._ends()} {self.tunnel}]"
         if self.source:
@@ -77,9 +85,15 @@ class Packet:
             return f"{mac(self.source_mac)} -> {mac(self.destination_mac)} {self._link()}"
         return "[unknown]"
 
-    @cached_property
+    @property
     def json(self) -> str:
-        """The packet as one JSON object. Written by hand: no text in it needs an escape, and new flows are many."""
+        """The packet as one JSON object."""
+        if not self._json:
+            self._json = self._encode()
+        return self._json
+
+    def _encode(self) -> str:
+        """Written by hand: no text in it needs an escape, and new flows are many."""
         link = ip_layer = transport = tunnel = ""
         if self.destination_mac:
             vlans = f',"vlans":{list(self.vlans)}' if self.vlans else ""
@@ -154,6 +168,7 @@ def _arp_json(arp: Arp) -> str:
     )
 
 
+@cache
 def tcp_flags(flags: int) -> str:
     """SYN, ACK: those of the four that open and close a connection."""
     return ", ".join(name for name, bit in _FLAGS_SAID.items() if flags & bit)
