@@ -314,6 +314,7 @@ MAP = MapDef(
     row=Row,
     text=Line(line, shown=is_shown),
     sources=GLOBAL,
+    scoped=CLUSTER,
     can_flush=True,
     compat=GoList(compat_item, blank_line_after_map=True),
 )

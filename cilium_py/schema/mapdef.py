@@ -114,6 +114,8 @@ class MapDef(Generic[R]):
     row: type[R]
     text: Table[R] | Line[R]
     sources: tuple[Source[R], ...]
+    scoped: tuple[Source[R], ...] = ()
+    """Sources of one scope, such as a cluster, that its command lists by the name of that."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other names of its verbs."""
     order: Callable[[R], Any] | None = None

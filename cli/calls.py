@@ -1,0 +1,56 @@
+"""`calls`: what the program arrays hold, of every one that is pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import click
+
+from cilium_py.bpf.map import BpfMap
+from cilium_py.bpf.program import Program
+from cilium_py.cli.context import Settings, output_option, settings, show
+from cilium_py.cli.groups import Group
+from cilium_py.cli.pinned import pinned_maps
+from cilium_py.libbpf.constants import MapType
+from cilium_py.maps.calls import MAP, Key, Row, Value
+
+
+@click.group(cls=Group)
+def calls() -> None:
+    """Tail calls and policy programs."""
+
+
+@calls.command("list")
+@output_option
+@settings
+def list_(where: Settings, output: str | None) -> None:
+    """List the programs in every pinned program array: tail calls by number, policy programs by endpoint id.
+
+    \b
+    cilium-py bpf calls list
+    cilium-py bpf calls list -o json | jq '.[] | select(.map == "cilium_call_policy").slot'
+    """
+    rows = (
+        row
+        for pin, opened in pinned_maps(where.paths.globals)
+        if opened.info.type == MapType.PROG_ARRAY
+        for row in programs_of(pin, opened)
+    )
+    show(where.output(output), rows, Row, MAP.text)
+
+
+def programs_of(pin: str, opened: BpfMap) -> Iterator[Row]:
+    for key, value in opened.entries():
+        program_id = Value.unpack(value).value
+        yield Row(pin, Key.unpack(key).value, program_id, program_name(program_id))
+
+
+@cache
+def program_name(program_id: int) -> str:
+    """Fifteen letters at most; empty if the program went meanwhile."""
+    try:
+        with Program.from_id(program_id) as program:
+            return program.info.name
+    except FileNotFoundError:
+        return ""

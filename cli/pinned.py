@@ -1,0 +1,34 @@
+"""The maps that are pinned on a node, whatever they are."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from cilium_py.bpf.map import BpfMap
+from cilium_py.errors import MapMissing
+from cilium_py.table import explained
+
+
+def pinned_maps(directory: Path) -> Iterator[tuple[str, BpfMap]]:
+    """Name and map of each pin that is a map, by name; each map is closed when the next one is asked for.
+
+    Raises MapMissing if there is no such directory, NotPermitted.
+    """
+    try:
+        paths = sorted(directory.iterdir())
+    except FileNotFoundError as error:
+        hint = "is Cilium running here? --bpf-root names another bpffs"
+        raise MapMissing(f"{directory}: no maps are pinned", hint) from error
+    except OSError as error:
+        raise explained(error, directory) from error
+    for path in paths:
+        try:
+            opened = BpfMap.open(path)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINVAL, errno.EISDIR):
+                continue  # gone meanwhile, or no map
+            raise explained(error, path) from error
+        with opened:
+            yield path.name, opened
