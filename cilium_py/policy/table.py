@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +23,7 @@ from .rule import Direction
 LEAST_ROOM, MOST_ENTRIES = 1 << 14, 1 << 16
 """The room of a map at first, and the most entries that Cilium lets a policy map have."""
 
+_swapped = functools.lru_cache(1 << 16)(lambda port: swap(port, 2))
 # The records as they lie in memory: there may be fifty thousand of them, and naming each field takes its time.
 _KEY, _VALUE = shape.Key.format, shape.Entry.format
 
@@ -36,7 +38,7 @@ class PolicyMapTooSmall(CiliumPyError):
 
 def pack_key(key: Key) -> bytes:
     protocol, port, bits = key.l4
-    return _KEY.pack(STATIC_BITS + bits, key.identity, key.direction, protocol, swap(port, 2))
+    return _KEY.pack(STATIC_BITS + bits, key.identity, key.direction, protocol, _swapped(port))
 
 
 def unpack_key(data: bytes) -> Key | None:
@@ -44,19 +46,19 @@ def unpack_key(data: bytes) -> Key | None:
     length, identity, direction, protocol, port = _KEY.unpack(data)
     if direction not in (0, 1) or not STATIC_BITS <= length <= STATIC_BITS + FULL_BITS:
         return None
-    return Key(Direction(direction), identity, L4(protocol, swap(port, 2), length - STATIC_BITS))
+    return Key(Direction(direction), identity, L4(protocol, _swapped(port), length - STATIC_BITS))
 
 
 def pack_value(key: Key, entry: Entry) -> bytes:
     flags = DENY * entry.deny | key.l4.bits << PREFIX_SHIFT
     auth = entry.auth | EXPLICIT_AUTH * entry.explicit_auth
-    return _VALUE.pack(swap(entry.proxy_port, 2), flags, auth, entry.priority, 0, 0)
+    return _VALUE.pack(_swapped(entry.proxy_port), flags, auth, entry.priority, 0, 0)
 
 
 def unpack_value(data: bytes) -> Entry:
     port, flags, auth, priority, *_ = _VALUE.unpack(data)
     explicit = bool(auth & EXPLICIT_AUTH)
-    return Entry(bool(flags & DENY), swap(port, 2), priority, auth & ~EXPLICIT_AUTH, explicit)
+    return Entry(bool(flags & DENY), _swapped(port), priority, auth & ~EXPLICIT_AUTH, explicit)
 
 
 def read(table: BpfMap) -> dict[Key, Entry]:
