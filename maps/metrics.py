@@ -126,8 +126,8 @@ def merged(items: Iterator[GoStruct]) -> Iterator[GoStruct]:
         yield METRIC(reason, direction, *counters, line, file, reference="pointer")
 
 
-def order(row: Row) -> tuple[int, str, str, int]:
-    return row.code, row.direction, row.file or "", row.line or 0
+def order(row: Row) -> tuple[int, str, str, int, int]:
+    return row.code, row.direction, row.file or "", row.line or 0, row.packets
 
 
 TITLES = ("REASON", "DIRECTION", "PACKETS", "BYTES", "LINE", "FILE")
