@@ -10,6 +10,7 @@ import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
 from cilium_py.cli.endpoint import _address
+from cilium_py.cli.node_setup import init, remove
 from cilium_py.errors import WrongUsage
 from cilium_py.node import peers
 from cilium_py.node.config import NodeConfig
@@ -150,3 +151,7 @@ def _tell_maps(paths: NodePaths, config: NodeConfig, before: list[KnownNode], af
     with contextlib.suppress(FileNotFoundError):
         # A node without programs yet has no map of identities.
         peers.sync(paths, config, before, after)
+
+
+node.add_command(init)
+node.add_command(remove)

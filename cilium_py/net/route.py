@@ -47,12 +47,21 @@ def put_unreachable(netlink: IPRoute, destination: Network) -> None:
         netlink.route("replace", family=_family(destination), dst=str(destination), type="unreachable")
 
 
+def drop_unreachable(netlink: IPRoute, destination: Network) -> bool:
+    """Take back what `put_unreachable` put; False if it was not there."""
+    return _delete(netlink, destination, type="unreachable")
+
+
 def drop(netlink: IPRoute, destination: Network, index: int) -> bool:
     """Take a route of this interface away; False if there was none."""
+    return _delete(netlink, destination, oif=index, scope=RT_SCOPE_NOWHERE)
+
+
+def _delete(netlink: IPRoute, destination: Network, **route: Any) -> bool:
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
-        netlink.route("del", family=_family(destination), dst=str(destination), oif=index, scope=RT_SCOPE_NOWHERE)
+        netlink.route("del", family=_family(destination), dst=str(destination), **route)
     except NetlinkError as error:
         if error.code not in (errno.ESRCH, errno.ENODEV):
             raise OSError(error.code, f"route to {destination}") from error

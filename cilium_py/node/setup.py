@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cilium_py.bpf.object import BpfObject
 from cilium_py.bpf.pins import mount_bpffs
+from cilium_py.errors import CiliumPyError
 from cilium_py.loader import state
 from cilium_py.loader.template import prebuilt_object
 from cilium_py.net import address, link, route, sysctl
@@ -17,7 +18,7 @@ from cilium_py.net.netlink import netlink
 from cilium_py.paths import NodePaths
 
 from . import entries
-from .config import HOST_DEVICE, NET_DEVICE, NodeConfig
+from .config import HOST_DEVICE, NET_DEVICE, NodeConfig, NodeMissing
 
 if TYPE_CHECKING:
     from cilium_py.net.netlink import IPRoute
@@ -27,6 +28,7 @@ HOST_IDENTITY = 1
 
 def init(paths: NodePaths, node: NodeConfig) -> NodeConfig:
     """Make the node, or complete what there is of it; return it with its devices found."""
+    _check_place(paths, node)
     state.make_directory(paths.state_dir)
     mount_bpffs(paths.bpf_root)
     with state.locked(paths.state_dir / "locks" / "node"):
@@ -38,6 +40,39 @@ def init(paths: NodePaths, node: NodeConfig) -> NodeConfig:
         own = [own for family in node.families for own in (family.address, family.router)]
         entries.put_local(paths, own, entries.HOST, HOST_IDENTITY)
     return node
+
+
+def remove(paths: NodePaths) -> None:
+    """Take the node away: devices, routes, pins, state. It has no endpoints any more."""
+    node = NodeConfig.load(paths)
+    if node.namespace is None or node.namespace.exists():
+        with netlink(node.namespace) as socket:
+            link.delete(socket, HOST_DEVICE)
+            for family in node.families:
+                route.drop_unreachable(socket, family.pods)
+    if paths.globals.exists():
+        for pin in paths.globals.iterdir():
+            pin.unlink()
+        paths.globals.rmdir()
+    state.remove_directory(paths.state_dir)
+
+
+def _check_place(paths: NodePaths, node: NodeConfig) -> None:
+    """Leave alone what is another's: the maps of a Cilium agent, a node with other ranges."""
+    try:
+        present = NodeConfig.load(paths)
+    except NodeMissing:
+        if any(paths.globals.glob("cilium_*")):
+            raise CiliumPyError(
+                f"{paths.globals}: another Cilium has its maps here",
+                hint="--bpf-root and --state-dir name other places",
+            ) from None
+        return
+    if present.families != node.families:
+        raise CiliumPyError(
+            f"{paths.state_dir}: node {present.name} is here already, with other addresses",
+            hint="cilium-py node remove",
+        )
 
 
 def make_maps(paths: NodePaths) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,22 @@ def own_run(as_root: None) -> None:  # noqa: ARG001  a fixture for its effect
     libc.mount("tmpfs", RUN, "tmpfs", options="mode=0755")
 
 
-@pytest.fixture(scope="module", params=["auto", "tc"])
+WAYS: dict[str, dict[str, Any]] = {
+    "tcx": {},
+    "tc": {"attach": "tc"},
+    "stack": {"options": {"enable_host_routing": 0}},
+}
+"""Programs attached by links; by filters, as on older kernels; by links, but leaving routing to the host's stack."""
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """One node with two pods, its programs attached by tcx links, and again by filters as on older kernels."""
-    made = build.up(Lab.planned(1, 2, attach=request.param))
+    """One node with two pods, in each of the ways that a node can be run."""
+    yield from running(request.param)
+
+
+def running(way: str) -> Iterator[Lab]:
+    made = build.up(Lab.planned(1, 2, **WAYS[way]))
     yield made
     teardown.down(made.root)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import signal
 import stat
@@ -118,6 +120,42 @@ def test_commands(nodes: Lab) -> None:
     assert len(cilium("health", "history", "-o", "jsonl").stdout.splitlines()) == 24
     assert "ENDPOINT2 HTTP" in cilium("health", "status", "--matrix").stdout
     assert "Secondary Endpoint connectivity to" in cilium("health", "status", "--verbose").stdout
+
+
+def test_status_of_the_node_includes_it(nodes: Lab) -> None:
+    cilium = cilium_on(nodes, "node1")
+    assert cilium("status").stdout.splitlines()[-1].startswith("Cluster health:   3/3 reachable")
+    document = json.loads(cilium("status", "-o", "json").stdout)
+    assert [entry["name"] for entry in document["cluster_health"]["nodes"]] == ["node1", "node2", "node3"]
+
+
+@pytest.mark.parametrize("output", ["text", "jsonl"])
+def test_watch_goes_on(nodes: Lab, output: str) -> None:
+    words = ("health", "status", "--watch", "--every", "50ms", "--succinct", "-o", output)
+    with command.spawn(nodes, "node1", endpoint.own_command(nodes.paths("node1"), *words)) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(30)]
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert process.returncode == verdict.ALL_REACHABLE
+    if output == "text":
+        assert sum(line.startswith("Cluster health:") for line in lines) == 5
+    else:
+        assert [json.loads(line)["ip"] for line in lines[:12]] == [json.loads(line)["ip"] for line in lines[12:24]]
+
+
+def test_metrics(nodes: Lab) -> None:
+    restart(nodes, "node2", "--metrics", "9962")
+    until(lambda: is_well(nodes), "all is known again")
+    with command.namespace(nodes, "node2").entered():
+        connection = http.client.HTTPConnection("127.0.0.1", 9962, timeout=5)
+        connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    source = 'source_cluster="default",source_node_name="node2",status="reachable"'
+    assert f'cilium_node_health_connectivity_status{{{source},type="endpoint"}} 6\n' in text
+    assert f'cilium_node_health_connectivity_status{{{source},type="node"}} 6\n' in text
+    assert "cilium_node_health_connectivity_latency_seconds_bucket" in text
 
 
 def test_identities_of_health_endpoints_are_known_everywhere(nodes: Lab) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,8 +21,14 @@ from cilium_py.errors import CiliumPyError, RegenerationFailed
 from cilium_py.lab import Lab, command
 from cilium_py.loader import template
 from cilium_py.node.config import NodeConfig
-from tests.netns.conftest import cilium_on
+from tests.netns.conftest import cilium_on, running
 from tests.netns.traffic import Stream, ping, tcp
+
+
+@pytest.fixture(scope="module", params=["tcx", "tc"])
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """One node with two pods, by each way of attaching programs."""
+    yield from running(request.param)
 
 
 def assert_clean(lab: Lab, endpoint_id: int) -> None:
