@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -92,7 +93,8 @@ def status(
 ) -> int:
     """Show which nodes answer this one, and what the others suffer from.
 
-    Exit code: 0 all is reachable; 1 some path is not, or loses large packets; 3 not everything was probed yet.
+    Exit code: 0 all is reachable; 1 some path is not, or loses large packets; 3 not everything was probed yet. With
+    --watch it is that of the last look.
     In json and yaml the document is that of Cilium's API, in jsonl, csv and table there is a row for each path.
 
     \b
@@ -110,7 +112,7 @@ def status(
         return "\n".join(_text(report, form or "default", shape.compat))
 
     if watch:
-        _watch(look, shown, shape, every)
+        return _watch(look, shown, shape, every)
     report = look()
     if shape.is_text:
         click.echo(shown(report))
@@ -214,19 +216,31 @@ def _write(shape: Output, report: Report) -> None:
     sys.stdout.buffer.flush()
 
 
-def _watch(look: Callable[[], Report], shown: Callable[[Report], str], shape: Output, every: float) -> None:
-    """Show one look after the other: at a terminal in the same place, else one below the other."""
-    if shape.is_text and sys.stdout.isatty():
-        from rich.live import Live
-        from rich.text import Text
+def _watch(look: Callable[[], Report], shown: Callable[[Report], str], shape: Output, every: float) -> int:
+    """Show one look after the other until interrupted: at a terminal in the same place, else one below the other.
 
-        with Live(Text(shown(look())), screen=True, auto_refresh=False) as live:
-            while True:
-                live.update(Text(shown(look())), refresh=True)
-                time.sleep(every)
-    while True:
-        if shape.is_text:
-            click.echo(shown(look()) + "\n")
-        else:
-            _write(shape, look())
-        time.sleep(every)
+    The exit code is that of the last look.
+    """
+    report = look()
+    with contextlib.suppress(KeyboardInterrupt), _screen(shape) as put:
+        while True:
+            if shape.is_text:
+                put(shown(report))
+            else:
+                _write(shape, report)
+            time.sleep(every)
+            report = look()
+    return verdict.exit_code(report)
+
+
+@contextlib.contextmanager
+def _screen(shape: Output) -> Iterator[Callable[[str], None]]:
+    """Where text is put; a terminal is given back as it was."""
+    if not shape.is_text or not sys.stdout.isatty():
+        yield lambda text: click.echo(text + "\n")
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(screen=True, auto_refresh=False) as live:
+        yield lambda text: live.update(Text(text), refresh=True)

@@ -13,6 +13,7 @@ from cilium_py.cli.context import Settings, say, settings
 from cilium_py.cli.health import DURATION
 from cilium_py.errors import WrongUsage
 from cilium_py.health.hello import PORT
+from cilium_py.net.namespace import NetNamespace
 from cilium_py.node.config import NodeConfig
 
 port_option = click.option(
@@ -125,19 +126,18 @@ def serve(
     from cilium_py.health.detach import Ready, detach
 
     if in_endpoint:
-        endpoint.required(where.paths).namespace.enter()
+        namespace: NetNamespace | None = endpoint.required(where.paths).namespace
         wanted = addresses or responder.EVERYWHERE
         path = pid_path or endpoint.pid_path(where.paths)
     else:
         config = NodeConfig.load(where.paths)
-        if config.namespace is not None:
-            config.namespace.enter()
+        namespace = config.namespace
         wanted = addresses or tuple(str(family.address) for family in config.families)
         path = pid_path or where.paths.state_dir / "health-responder.pid"
     path = path.absolute()
 
     def work(ready: Ready) -> None:
-        responder.serve(wanted, port, path, ready)
+        responder.serve(wanted, port, path, namespace, ready)
 
     if in_background:
         detach(work)

@@ -8,6 +8,7 @@ import click
 
 from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.endpoint.overview import Overview, overview
+from cilium_py.health.client import reported
 from cilium_py.render import write_value
 
 
@@ -17,17 +18,26 @@ from cilium_py.render import write_value
 def status(where: Settings, output: str | None) -> int:
     """Show the state of the node; exit 1 if something of it is not as it should be.
 
+    Where a prober runs, the nodes follow that it does not reach; they leave the exit code as it is.
+
     \b
     cilium-py status
     cilium-py status -o json | jq -e '.problems == []'
     """
     form = where.output(output)
     found = overview(where.paths)
+    cluster = reported(where.paths)
     if form.is_text:
         for name, value in _lines(found):
             click.echo(f"{name + ':':<14}{value}")
+        if cluster is not None:
+            from cilium_py.health import text
+
+            for line in text.failing(cluster):
+                click.echo(line)
     else:
-        write_value(sys.stdout.buffer, form, found)
+        document = cluster.document() if cluster is not None else None
+        write_value(sys.stdout.buffer, form, {**found._asdict(), "cluster_health": document})
     return 1 if found.problems else 0
 
 

@@ -39,6 +39,15 @@ def find_socket(paths: NodePaths) -> Path:
     return theirs if theirs.exists() and not own.exists() else own
 
 
+def reported(paths: NodePaths) -> Report | None:
+    """The report of the node's own prober, or None where none runs."""
+    path = own_socket(paths)
+    try:
+        return Client(path).status() if path.exists() else None
+    except NoProber:
+        return None
+
+
 class Client:
     """A connection for each question. Every method raises NoProber if nobody answers."""
 

@@ -16,8 +16,9 @@ from . import hello as http
 from .echo import Echo, LargeLost
 from .history import History
 from .model import Addresses, NodeReport, Outcome, Path, Report
-from .schedule import EAGER_GAP, Schedule
+from .schedule import EAGER_GAP, RECHECK, Schedule
 from .targets import Target
+from .verdict import State, of_path
 
 MOST_AT_ONCE = 2048
 OTHER_FILES = 64
@@ -58,6 +59,7 @@ class Prober:
         self._changed = asyncio.Event()
         self._whole_round: asyncio.Task[None] | None = None
         self._roles: dict[str, tuple[str, str]] = {}
+        self._pursued: set[str] = set()
         self.aim(self.targets)
 
     @contextlib.contextmanager
@@ -141,7 +143,7 @@ class Prober:
             for number, ip in enumerate(addresses):
                 await asyncio.sleep(start + (number + 0.5) * gap - loop.time())
                 if ip in self.results:
-                    group.create_task(self.probe(ip))
+                    group.create_task(self._pursue(ip))
             await asyncio.sleep(start + interval - loop.time())
 
     async def _greet(self, group: asyncio.TaskGroup) -> None:
@@ -152,9 +154,24 @@ class Prober:
             greeted &= set(self.addresses)
             for ip in [ip for ip in self.addresses if ip not in self.results and ip not in greeted]:
                 greeted.add(ip)
-                group.create_task(self.probe(ip))
+                group.create_task(self._pursue(ip))
                 await asyncio.sleep(EAGER_GAP)
             await self._changed.wait()
+
+    async def _pursue(self, ip: str) -> None:
+        """Probe an address; one that fails again and again within the round, ever more seldom."""
+        if ip in self._pursued:
+            return
+        self._pursued.add(ip)
+        pause = min(RECHECK, self.interval / 4)
+        try:
+            await self.probe(ip)
+            while pause < self.interval and of_path(self.results.get(ip, Path(ip))) is State.UNREACHABLE:
+                await asyncio.sleep(pause)
+                pause *= 2
+                await self.probe(ip)
+        finally:
+            self._pursued.discard(ip)
 
     async def _probe_icmp(self, ip: str, deadline: float) -> None:
         loop = asyncio.get_running_loop()

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cilium_py.errors import CiliumPyError
+from cilium_py.net.namespace import NetNamespace
 
 from . import pidfile
-from .hello import PORT
 from .webserver import Request, Response, Routes, WebServer
 
 EVERYWHERE = ("0.0.0.0", "::")
@@ -24,13 +24,20 @@ ROUTES: Routes = {("GET", "/hello"): answer}
 
 
 def serve(
-    addresses: Iterable[str], port: int = PORT, pid_path: Path | None = None, ready: Callable[[], None] | None = None
+    addresses: Iterable[str],
+    port: int,
+    pid_path: Path,
+    namespace: NetNamespace | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> None:
-    """Answer until SIGTERM or SIGINT. Raises AlreadyRunning, or CiliumPyError if no address can be used."""
-    if pid_path is None:
-        asyncio.run(_serve(addresses, port, ready))
-        return
+    """Answer until SIGTERM or SIGINT, inside the namespace.
+
+    The namespace is looked up with the pid file held: who removes its name first and then ends the holder of the
+    file leaves nobody behind. Raises AlreadyRunning, or CiliumPyError if no address can be used.
+    """
     with pidfile.held(pid_path):
+        if namespace is not None:
+            namespace.enter()
         asyncio.run(_serve(addresses, port, ready))
 
 

@@ -10,6 +10,8 @@ LEAST_BASE, BASE_RANGE = 10.0, 100.0
 DEFAULT_RATIO = 0.5
 EAGER_GAP = 0.02
 """Seconds between first probes of addresses that nothing is known of."""
+RECHECK = 1.0
+"""Seconds after which an address that failed is probed again; each further time after twice as many."""
 
 
 @dataclass(frozen=True)
