@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -55,7 +56,9 @@ def test_a_ping_and_its_answer(lab: Lab) -> None:
     assert ping(lab, "pod1", "pod2", count=2)
     events = listening.events()
     arrivals = [event for event in events if event["point"] == "to-endpoint"]
-    assert [event["packet"]["icmp"]["name"] for event in arrivals] == ["EchoRequest", "EchoReply"] * 2
+    # Where the host's stack does the routing, a packet is seen on its way to the pod more than once.
+    messages = [message for message, _ in groupby(event["packet"]["icmp"]["name"] for event in arrivals)]
+    assert messages == ["EchoRequest", "EchoReply"] * 2
     request = arrivals[0]
     paths = lab.paths("node1")
     assert request["source_identity"] == store.load(paths, 1).identity
