@@ -16,7 +16,7 @@ BY_HAND = {
     "auth": ("cilium_py.cli.auth", "Mutual authentication entries"),
     "calls": ("cilium_py.cli.calls", "Tail calls and policy programs"),
     "ct": ("cilium_py.cli.ct", "Connection tracking tables"),
-    "ipcache": ("cilium_py.cli.ipcache", "Identities and tunnel endpoints of addresses (the ipcache)"),
+    "ipcache": ("cilium_py.cli.ipcache", "Identities and tunnel endpoints of addresses"),
     "lb": ("cilium_py.cli.lb", "Load balancing: services, backends and what belongs to them"),
     "map": ("cilium_py.cli.map", "Every pinned map"),
     "multicast": ("cilium_py.cli.multicast", "Multicast groups and their subscribers"),

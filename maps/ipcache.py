@@ -233,7 +233,7 @@ LAYOUTS_V1 = (
 
 MAP = MapDef(
     command=("ipcache",),
-    summary="Identities and tunnel endpoints of addresses (the ipcache)",
+    summary="Identities and tunnel endpoints of addresses",
     row=Row,
     text=Table(
         ("IP PREFIX/ADDRESS", "IDENTITY"), lambda row: (prefix_text(row), identity_text(row)), titles_when_empty=False

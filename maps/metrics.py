@@ -134,7 +134,7 @@ TITLES = ("REASON", "DIRECTION", "PACKETS", "BYTES", "LINE", "FILE")
 
 MAP = MapDef(
     command=("metrics",),
-    summary="Packets and bytes forwarded and dropped, by reason (metrics)",
+    summary="Packets and bytes forwarded and dropped, by reason",
     row=Row,
     text=Table(TITLES, cells, padded="none", titles_when_empty=False),
     sources=(Source("cilium_metrics", (Layout("1.16", Key, Value, decode), Layout("1.12", Key12, Value, decode_12))),),

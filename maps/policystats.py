@@ -64,7 +64,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 MAP = MapDef(
     command=("policystats",),
-    summary="Packets and bytes by endpoint and policy entry (policystats)",
+    summary="Packets and bytes by endpoint and policy entry",
     row=Row,
     text=Table(("ENDPOINT", "DIRECTION", "IDENTITY", "PROTOCOL", "PORT", "BYTES", "PACKETS"), cells),
     sources=(Source("cilium_policystats", (Layout("1.18", Key, Value, decode),)),),
