@@ -70,7 +70,7 @@ DECLARE_CONFIG(bool, allow_icmp_frag_needed, true,
 DECLARE_CONFIG(bool, enable_host_routing, false,
 	       "Route by the program instead of the host's stack");
 DECLARE_CONFIG(bool, enable_identity_mark, true, "Carry identities in the packet mark");
-DECLARE_CONFIG(bool, enable_per_packet_lb, true, "Translate service addresses packet by packet");
+DECLARE_CONFIG(bool, enable_per_packet_lb, false, "Translate service addresses packet by packet");
 DECLARE_CONFIG(bool, enable_service_protocol_differentiation, true,
 	       "Services of one address differ by protocol");
 DECLARE_CONFIG(bool, enable_no_backend_response, true,

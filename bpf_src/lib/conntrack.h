@@ -45,7 +45,9 @@ static __always_inline __u32 ct_refresh(struct ct_entry *entry, __u32 lifetime, 
 	__u32 *last = dir == CT_INGRESS ? &entry->last_rx_report : &entry->last_tx_report;
 	__u32 now = ct_now();
 
-	entry->lifetime = now + lifetime;
+	/* Written once a second: the entry's cache line is shared with other CPUs. */
+	if (entry->lifetime != now + lifetime)
+		entry->lifetime = now + lifetime;
 	flags |= *seen;
 	if (flags == *seen && *last + ct_report_interval >= now)
 		return 0;
@@ -95,7 +97,7 @@ static __always_inline enum ct_status ct_lookup_entry(void *map, const void *tup
 		return CT_NEW;
 
 	if (ct_entry_alive(entry)) {
-		if (tcp && !(flags & TCP_SYN))
+		if (tcp && !(flags & TCP_SYN) && !entry->seen_non_syn)
 			entry->seen_non_syn = 1;
 		result->monitor = ct_refresh(entry, ct_lifetime(entry, tcp, dir), dir, flags);
 	} else {

@@ -118,16 +118,12 @@ static __always_inline bool trace_wanted(const struct trace_site *site)
 	return monitor_aggregation < TRACE_AGGREGATE_ACTIVE_CT || site->monitor;
 }
 
-__verified_alone int trace_packet_at(struct __sk_buff *ctx, const struct trace_site *site,
-				     __u16 line, __u8 file)
+__verified_alone int trace_send(struct __sk_buff *ctx, const struct trace_site *site)
 {
 	struct trace_notify msg = {};
 	__u64 captured;
 
-	if (!site)
-		return 0;
-	trace_metrics(ctx->len, site, line, file);
-	if (!trace_wanted(site) || !event_allowed())
+	if (!site || !event_allowed())
 		return 0;
 
 	captured = capture_len(ctx, site->monitor);
@@ -147,6 +143,14 @@ __verified_alone int trace_packet_at(struct __sk_buff *ctx, const struct trace_s
 	msg.orig_ip6 = site->orig;
 	send_event(ctx, &msg, sizeof(msg), captured);
 	return 0;
+}
+
+static __always_inline void trace_packet_at(struct __sk_buff *ctx, const struct trace_site *site,
+					    __u16 line, __u8 file)
+{
+	trace_metrics(ctx->len, site, line, file);
+	if (trace_wanted(site))
+		trace_send(ctx, site);
 }
 
 #define trace_packet(ctx, site) trace_packet_at(ctx, site, __LINE__, source_file_id(__FILE_NAME__))

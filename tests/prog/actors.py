@@ -103,6 +103,7 @@ NETWORK = [
 ]
 
 OPTIONS: Options = {
+    "enable_per_packet_lb": True,
     "cilium_host_ifindex": CILIUM_HOST,
     "cilium_net_ifindex": CILIUM_NET,
     "cilium_host_mac": HOST_MAC + b"\0\0",
