@@ -102,7 +102,7 @@ def described() -> Iterator[tuple[str, MapDef[Any]]]:
 
 
 @pytest.mark.parametrize(
-    ("command", "definition"), described(), ids=lambda value: value if isinstance(value, str) else ""
+    ("command", "definition"), list(described()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_rows_are_a_schema(command: str, definition: MapDef[Any]) -> None:
     """Field names are words in lower case, their types are those that the formats know."""
