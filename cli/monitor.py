@@ -135,7 +135,7 @@ def monitor(
         _show_counts(run.tally, as_json)
     unknown = f", {run.unknown} of an unknown form" if run.unknown else ""
     say(
-        f"{run.shown} events shown of {run.seen}{unknown}; "
+        f"{run.shown} events {'shown' if run.tally is None else 'counted'} of {run.seen}{unknown}; "
         f"lost: {losses.kernel} in the kernel, {losses.reader} in the reader"
     )
     return PARTIAL if any(losses) else 0
@@ -234,6 +234,6 @@ def _show_counts(tally: Tally, as_json: bool) -> None:
     from cilium_py.render import Output
     from cilium_py.schema import Table
 
-    titles = ("TYPE", "REASON", "DIRECTION", "EVENTS", "BYTES")
-    table: Table[Row] = Table(titles, lambda row: tuple(map(str, row)))
+    titles = ("TYPE", "REASON", "WHERE", "EVENTS", "BYTES")
+    table: Table[Row] = Table(titles, lambda row: tuple(map(str, row)), padded="none")
     show(Output("jsonl" if as_json else "text"), tally.rows(), Row, table)

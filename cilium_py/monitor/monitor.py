@@ -84,8 +84,9 @@ class Monitor:
             elif lines:
                 self.put("".join(lines))
         self.source.stop()
-        if kept:
+        if kept is not None:
             self.put("".join(kept))
+            self.shown = len(kept)
 
     def _enough(self) -> bool:
         return self.limits.count is not None and self.shown >= self.limits.count

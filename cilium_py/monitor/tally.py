@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
     type: str
     reason: str
-    direction: str
+    where: str
     events: int
     bytes: int
 
@@ -37,7 +37,7 @@ class Tally:
     def rows(self) -> list[Row]:
         """By kind, the most frequent first."""
         rows = [Row(*key, number, self._bytes[key]) for key, number in self._events.items()]
-        return sorted(rows, key=lambda row: (row.type, -row.events, row.reason, row.direction))
+        return sorted(rows, key=lambda row: (row.type, -row.events, row.reason, row.where))
 
 
 def _place(event: Event) -> tuple[str, str]:

@@ -49,12 +49,17 @@ class Text:
         said = self._say(cpu, event, packet, data)
         if not said:
             return ""
-        stamp = f"{self.clock(moment)} " if self.clock is not None else ""
-        return f"{stamp}{said}\n"
+        line = SEPARATOR + "\n" if self._is_long(event) else ""
+        return f"{line}{self._stamp(moment)}{said}\n"
 
     def unknown(self, moment: int, cpu: int, why: str, data: bytes) -> str:
-        stamp = f"{self.clock(moment)} " if self.clock is not None else ""
-        return f"{stamp}CPU {cpu:02d}: Unknown event: {why}: {data.hex()}\n"
+        return f"{self._stamp(moment)}CPU {cpu:02d}: Unknown event: {why}: {data.hex()}\n"
+
+    def _stamp(self, moment: int) -> str:
+        return f"{self.clock(moment)} " if self.clock is not None else ""
+
+    def _is_long(self, event: Event) -> bool:
+        return self.verbosity >= VERBOSE and isinstance(event, Trace | Drop | Capture)
 
     def forget(self) -> None:
         """Look names up again: some are new."""
@@ -158,7 +163,7 @@ class Text:
         return said
 
     def _dissected(self, event: Drop | Trace | Capture, data: bytes, head: str) -> str:
-        return "\n".join((SEPARATOR, head, *self._layers(event, data)))
+        return "\n".join((head, *self._layers(event, data)))
 
     def _layers(self, event: Drop | Trace | Capture | Recorder, data: bytes) -> list[str]:
         packet = data[event.start : event.start + event.captured]

@@ -206,7 +206,7 @@ def test_counts_instead_of_events(emitter: Emitter) -> None:
     code, lines, _ = run.end()
     assert code == 0
     assert [line.split() for line in lines] == [
-        ["TYPE", "REASON", "DIRECTION", "EVENTS", "BYTES"],
+        ["TYPE", "REASON", "WHERE", "EVENTS", "BYTES"],
         ["drop", "Policy", "denied", "bpf_lxc.c:99", "3", "3162"],
         ["trace", "new", "to-endpoint", "2", "2108"],
     ]
@@ -217,7 +217,8 @@ def test_only_the_last(emitter: Emitter) -> None:
     for port in (81, 82, 83, 84):
         packet = ether(ipv4(tcp(destination=port), 6))
         emitter.emit(drop(packet), packet)
-    _, lines, _ = run.end()
+    _, lines, said = run.end()
+    assert said.startswith("2 events shown of 4;")
     assert [line.split(" -> ")[1] for line in lines] == ["10.0.0.2:83 tcp SYN", "10.0.0.2:84 tcp SYN"]
 
 

@@ -290,3 +290,9 @@ def test_clocks() -> None:
     assert clock("%Y", 0)(MOMENT) == "2026"
     with pytest.raises(WrongUsage):
         clock("noon", 0)
+
+
+def test_the_time_stands_before_the_words_and_not_before_the_rule() -> None:
+    rule, words = said(drop(), verbosity=VERBOSE, clock=utc()).splitlines()[:2]
+    assert rule == SEPARATOR
+    assert words.startswith("2026-11-23T14:15:59.000000007Z CPU 01: MARK")
