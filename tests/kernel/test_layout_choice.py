@@ -1,0 +1,89 @@
+"""Which layout a live map has: its BTF tells apart what its sizes leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cilium_py.bpf.map import BpfMap
+from cilium_py.bpf.object import BpfObject
+from cilium_py.errors import LayoutMismatch, WrongUsage
+from cilium_py.libbpf.constants import MapType
+from cilium_py.maps import ct, endpoint, ipcache, metrics
+from cilium_py.schema import Layout, MapDef
+from cilium_py.table import open_source
+
+IPCACHE_V2, IPCACHE = ipcache.MAP.sources
+EVERY = [
+    *(("ct", release, ct.MAP.sources[0]) for release in ("1.12", "1.16", "1.18", "1.19")),
+    *(("ip", release, IPCACHE) for release in ("1.12", "1.14", "1.15", "1.16")),
+    *(("ip", release, IPCACHE_V2) for release in ("1.18", "1.19")),
+    *(("lxc", release, endpoint.MAP.sources[0]) for release in ("1.12", "1.14", "1.15", "1.17", "1.20")),
+    *(("metrics", release, metrics.MAP.sources[0]) for release in ("1.12", "1.16")),
+]
+
+
+@pytest.mark.parametrize(
+    ("family", "release", "source"), EVERY, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_btf_tells_releases_apart(
+    build: Callable[[str], Path], bpffs: Path, family: str, release: str, source: object
+) -> None:
+    from cilium_py.schema import Source
+
+    assert isinstance(source, Source)
+    with BpfObject.open(build("layouts")) as maps:
+        maps.load()
+        maps.maps[f"{family}_v{release.replace('.', '_')}"].pin(bpffs / source.pin)
+    with open_source(source, bpffs) as table:
+        assert table.layout.release == release
+
+
+def test_btf_that_says_otherwise_is_refused(build: Callable[[str], Path], bpffs: Path) -> None:
+    [source, *_] = ct.MAP.sources
+    with BpfObject.open(build("layouts")) as maps:
+        maps.load()
+        maps.maps["ct_odd_one"].pin(bpffs / source.pin)
+    with pytest.raises(LayoutMismatch, match="the map's BTF places its fields otherwise"):
+        open_source(source, bpffs)
+    with open_source(source, bpffs, release="1.16") as table:
+        assert table.layout.release == "1.16"
+
+
+def pinned(
+    definition: MapDef[tuple[object, ...]], at: int, layout: Layout[tuple[object, ...]], directory: Path
+) -> None:
+    """An empty map of a layout's sizes, without BTF."""
+    with BpfMap.create(
+        name="made", type=MapType.HASH, key_size=layout.key.size, value_size=layout.value.size, max_entries=1
+    ) as made:
+        made.pin(directory / definition.sources[at].pin)
+
+
+@pytest.mark.parametrize(
+    ("definition", "release"), [(ct.MAP, "1.18"), (ipcache.MAP, "1.18"), (endpoint.MAP, "1.17"), (metrics.MAP, "1.16")],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value.command),
+)  # fmt: skip
+def test_without_btf_a_map_is_read_as_1_18_would(
+    bpffs: Path, definition: MapDef[tuple[object, ...]], release: str
+) -> None:
+    pinned(definition, 0, definition.sources[0].layouts[0], bpffs)
+    with open_source(definition.sources[0], bpffs) as table:
+        assert table.layout.release == release
+
+
+def test_without_btf_what_would_be_a_guess_is_refused(bpffs: Path) -> None:
+    pinned(ipcache.MAP, 1, IPCACHE.layouts[0], bpffs)
+    with pytest.raises(LayoutMismatch, match=r"1\.16 and 1\.15 and 1\.14 and 1\.12 fit") as caught:
+        open_source(IPCACHE, bpffs)
+    assert caught.value.hint == "say --layout"
+    with open_source(IPCACHE, bpffs, release="1.14") as table:
+        assert table.layout.release == "1.14"
+
+
+def test_a_forced_layout_must_fit(bpffs: Path) -> None:
+    pinned(ipcache.MAP, 0, IPCACHE_V2.layouts[0], bpffs)
+    with pytest.raises(WrongUsage, match=r"layout 1\.16 does not fit 24/24 bytes"):
+        open_source(IPCACHE_V2, bpffs, release="1.16")
