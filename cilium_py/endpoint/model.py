@@ -101,8 +101,9 @@ class Endpoint:
     def switches(self) -> dict[str, int | bytes]:
         """The programs' options that many endpoints may share, by name."""
         switches: dict[str, int | bytes] = {OPTIONS[word]: value for word, value in self.options.items()}
-        switches["enforce_ingress"] = int(self.enforces_ingress)
-        switches["enforce_egress"] = int(self.enforces_egress)
+        if self.policy.revision:
+            # An open direction then has an entry that allows everything, so that no rule needs other programs.
+            switches["enforce_ingress"] = switches["enforce_egress"] = 1
         return switches
 
     def settings(self) -> dict[str, int | bytes]:

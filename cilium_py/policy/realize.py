@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     changed: int
     deleted: int
     reloaded: bool
-    """Whether its programs had to be replaced, because a direction was closed or opened or its map had to grow."""
+    """Whether its programs had to be replaced, for its first rules or because its map had to grow."""
     remarks: tuple[str, ...] = ()
 
 
@@ -88,7 +88,7 @@ def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
     from cilium_py.bpf.map import BpfMap
     from cilium_py.endpoint.model import Policy
     from cilium_py.endpoint.regenerate import Build, regenerate_locked
-    from cilium_py.loader.endpoint import policy_pin
+    from cilium_py.loader.pins import policy_pin
 
     from . import table
 
@@ -100,8 +100,7 @@ def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
             return Outcome(endpoint_id, rules.FIRST_REVISION, 0, 0, 0, False)
         pin, directory = policy_pin(paths, endpoint_id), paths.endpoint(endpoint_id)
         policy = Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)
-        as_before = endpoint.policy[1:] == policy[1:] and endpoint.policy.revision
-        if not as_before or not directory.exists() or not pin.exists() or not table.fits(pin, wanted):
+        if not endpoint.policy.revision or not directory.exists() or not pin.exists() or not table.fits(pin, wanted):
             regenerate_locked(paths, node, endpoint, Build())
             return Outcome(endpoint_id, wanted.revision, 0, 0, 0, True, wanted.remarks)
         with BpfMap.open(pin, read_only=False) as opened:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from cilium_py.schema.struct import swap
 
 from .changes import Changes, Step, count, plan
 from .desired import DesiredPolicy
-from .mapstate import Entry, Key
-from .ports import L4
+from .mapstate import ALLOW, ANYONE, Entry, Key
+from .ports import EVERYTHING, L4
 from .rule import Direction
 
 LEAST_ROOM, MOST_ENTRIES = 1 << 14, 1 << 16
@@ -114,6 +114,14 @@ def apply(table: BpfMap, policy: DesiredPolicy) -> Changes:
     for data in foreign:
         table.delete(data)
     return count(old, policy.entries)
+
+
+def open_up(table: BpfMap, directions: Iterable[Direction]) -> None:
+    """Say in the map what programs that do not enforce these directions do anyway: who is not mentioned may pass."""
+    for direction in directions:
+        key = Key(direction, ANYONE, EVERYTHING)
+        if table.lookup(pack_key(key)) is None:
+            table.update(pack_key(key), pack_value(key, ALLOW))
 
 
 def _write(table: BpfMap, steps: Iterator[Step], policy: DesiredPolicy) -> None:
