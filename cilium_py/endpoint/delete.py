@@ -10,8 +10,8 @@ from cilium_py.paths import NodePaths
 from cilium_py.policy import realize
 
 from . import interface, store
+from .attachment import hooks
 from .model import Endpoint
-from .regenerate import hooks
 
 
 def delete(paths: NodePaths, endpoint_id: int) -> Endpoint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_interface, ip_network
@@ -68,22 +68,9 @@ def withdraw(node: NodeConfig, endpoint: Endpoint) -> None:
                 route.drop(socket, ip_network(own), endpoint.interface_index)
 
 
-def is_present(node: NodeConfig, endpoint: Endpoint) -> bool:
-    """Whether the host side still is the interface that it was."""
-    import socket
-
-    from cilium_py.net.namespace import inside
-
-    try:
-        with inside(node.namespace):
-            return socket.if_nametoindex(endpoint.interface) == endpoint.interface_index
-    except (OSError, CiliumPyError):
-        return False
-
-
 def random_mac() -> bytes:
     """A MAC address of nobody's: locally administered, not a group."""
-    first, *rest = secrets.token_bytes(6)
+    first, *rest = os.urandom(6)
     return bytes([first & 0xFC | 0x02, *rest])
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+
+from cilium_py.errors import CiliumPyError
 from cilium_py.loader import attach, state
-from cilium_py.loader.endpoint import FROM_CONTAINER, TO_CONTAINER, calls_pin, policy_pin
+from cilium_py.loader.pins import FROM_CONTAINER, TO_CONTAINER, calls_pin, policy_pin
+from cilium_py.net.namespace import inside
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
 
-from . import interface, store
+from . import store
+from .attachment import hooks
 from .model import Endpoint
-from .regenerate import hooks
 
 READY, NOT_READY, REGENERATING = "ready", "not-ready", "regenerating"
 WAITING, DISCONNECTED = "waiting-to-regenerate", "disconnected"
@@ -19,7 +23,7 @@ def state_of(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> str:
     """In Cilium's words."""
     if state.is_locked(store.lock_of(paths, endpoint.id)):
         return REGENERATING
-    if not interface.is_present(node, endpoint):
+    if not is_present(node, endpoint):
         return DISCONNECTED
     if not paths.endpoint(endpoint.id).exists():
         return WAITING
@@ -29,7 +33,16 @@ def state_of(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> str:
 def is_complete(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> bool:
     """Whether the last build went well and all that it made is in place."""
     built = paths.endpoint(endpoint.id).exists() and not paths.endpoint_failed(endpoint.id).exists()
-    return built and interface.is_present(node, endpoint) and not problems(paths, node, endpoint)
+    return built and is_present(node, endpoint) and not problems(paths, node, endpoint)
+
+
+def is_present(node: NodeConfig, endpoint: Endpoint) -> bool:
+    """Whether the host side still is the interface that it was."""
+    try:
+        with inside(node.namespace):
+            return socket.if_nametoindex(endpoint.interface) == endpoint.interface_index
+    except (OSError, CiliumPyError):
+        return False
 
 
 def problems(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> list[str]:

@@ -17,22 +17,7 @@ from . import attach
 from .attach import Hook
 from .grace import wait_for_running_programs
 from .header import Settings
-
-FROM_CONTAINER, TO_CONTAINER = "cil_from_container", "cil_to_container"
-POLICY_MAP, CALLS_MAP = "cilium_policy_v2", "cilium_calls"
-POLICY_PROGRAMS = {
-    "cilium_call_policy": "cil_lxc_policy",
-    "cilium_egresscall_policy": "cil_lxc_policy_egress",
-}
-"""Global program array -> the program that each endpoint has in it, under its id."""
-
-
-def policy_pin(paths: NodePaths, endpoint_id: int) -> Path:
-    return paths.globals / f"{POLICY_MAP}_{endpoint_id:05d}"
-
-
-def calls_pin(paths: NodePaths, endpoint_id: int) -> Path:
-    return paths.globals / f"{CALLS_MAP}_{endpoint_id:05d}"
+from .pins import CALLS_MAP, FROM_CONTAINER, POLICY_MAP, POLICY_PROGRAMS, TO_CONTAINER, calls_pin, policy_pin
 
 
 @dataclass
@@ -119,9 +104,9 @@ def remove(paths: NodePaths, endpoint_id: int, ingress: Hook, egress: Hook) -> N
     for array in POLICY_PROGRAMS:
         with contextlib.suppress(FileNotFoundError), BpfMap.open(paths.globals / array, False) as programs:
             programs.delete(endpoint_id.to_bytes(4, "little"))
-    calls = calls_pin(paths, endpoint_id)
-    for pin in (policy_pin(paths, endpoint_id), calls, *calls.parent.glob(f"{calls.name}_*")):
-        pin.unlink(missing_ok=True)
+    for pin in (policy_pin(paths, endpoint_id), calls_pin(paths, endpoint_id)):
+        for found in (pin, *pin.parent.glob(f"{pin.name}_*")):
+            found.unlink(missing_ok=True)
     links = paths.endpoint_links(endpoint_id)
     for directory in (links, links.parent):
         with contextlib.suppress(FileNotFoundError):

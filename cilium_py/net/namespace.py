@@ -7,8 +7,6 @@ import errno
 import fcntl
 import os
 import re
-import socket
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +116,8 @@ class NetNamespace:
 
     def cookie(self) -> int:
         """The number by which the kernel tells network namespaces apart until it reboots."""
+        import socket
+
         with self.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             value = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
         return int.from_bytes(value, "little")
@@ -185,6 +185,9 @@ def inside(namespace: NetNamespace | None) -> Iterator[None]:
 
 
 def _bring_loopback_up() -> None:
+    import socket
+    import struct
+
     request = struct.pack("16sH14x", b"lo", IFF_UP)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, request)

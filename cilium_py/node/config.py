@@ -125,7 +125,8 @@ class NodeConfig:
             document = json.loads(path.read_text())
         except FileNotFoundError as error:
             raise NodeMissing(
-                f"{path}: no node here", hint="cilium-py node init makes this machine one; cilium-py lab up makes one to try"
+                f"{path}: no node here",
+                hint="cilium-py node init makes this machine one; cilium-py lab up, one to try",
             ) from error
         except ValueError as error:
             raise CiliumPyError(f"{path}: not a node: {error}") from error

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.lab import Lab
-from cilium_py.loader.endpoint import policy_pin
+from cilium_py.loader.pins import policy_pin
 
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 STATIC_BITS = 40

@@ -280,3 +280,24 @@ def test_full_disk_changes_nothing(empty: Lab) -> None:
     finally:
         libc.unmount(small)
         small.rmdir()
+
+
+def test_a_new_endpoint_inherits_no_connection(empty: Lab) -> None:
+    """Who gets the address of an endpoint that went away is not let through by its connections."""
+    paths = empty.paths("node1")
+    address = IPv4Address("10.244.1.60")
+    old = add(paths, Request(netns="made0", ipv4=address))
+    neighbour = add(paths, Request(netns="made1"))
+    assert ping(empty, "node1", str(address))
+    assert ping(empty, "node1", str(neighbour.ipv4))
+    delete(paths, old.id)
+    assert entries(empty, "cilium_ct_any4_global") > 0
+    add(paths, Request(netns="made2", ipv4=address))
+    assert connections(empty, address.packed) == 0
+    assert neighbour.ipv4 is not None
+    assert connections(empty, neighbour.ipv4.packed) > 0
+
+
+def connections(lab: Lab, address: bytes) -> int:
+    with BpfMap.open(lab.paths("node1").globals / "cilium_ct_any4_global") as opened:
+        return sum(address in (key[:4], key[4:8]) for key in list(opened.keys()))

@@ -11,7 +11,7 @@ import pytest
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.lab import Lab
-from cilium_py.loader.endpoint import FROM_CONTAINER
+from cilium_py.loader.pins import FROM_CONTAINER
 from tests.netns.traffic import INET, INET6, listener, ping, socket_in, tcp, udp
 
 IP_TRANSPARENT = 19
