@@ -57,7 +57,7 @@ class Row(NamedTuple):
     auth_type: int
     auth_type_name: str
     expires_ns: int
-    """Unix time."""
+    """Unix time in nanoseconds."""
 
 
 def type_name(number: int) -> str:

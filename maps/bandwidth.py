@@ -73,7 +73,8 @@ class InfoWithoutPriority(Struct):
 class Row(NamedTuple):
     endpoint: int
     direction: str
-    priority: int
+    priority: int | None
+    """Since 1.17."""
     bits_per_second: int
 
 
@@ -86,7 +87,7 @@ def decode_egress(key: EgressKey, info: Info) -> Row:
 
 
 def decode_without_priority(key: EgressKey, info: InfoWithoutPriority) -> Row:
-    return Row(key.id, "Egress", 0, info.bps * 8)
+    return Row(key.id, "Egress", None, info.bps * 8)
 
 
 def quantity(number: int) -> str:
@@ -99,7 +100,7 @@ def quantity(number: int) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    return str(row.endpoint), row.direction, str(row.priority), quantity(row.bits_per_second)
+    return str(row.endpoint), row.direction, str(row.priority or 0), quantity(row.bits_per_second)
 
 
 def compat_cells(row: Row) -> tuple[str, ...]:
@@ -108,7 +109,7 @@ def compat_cells(row: Row) -> tuple[str, ...]:
 
 
 def compat_entry(pair: Pair) -> tuple[str, str]:
-    return ", ".join(map(str, pair.key)), f"{int64(pair.value.bps)}, {pair.row.priority}"
+    return ", ".join(map(str, pair.key)), f"{int64(pair.value.bps)}, {pair.row.priority or 0}"
 
 
 TITLES = ("IDENTITY", "DIRECTION", "PRIO", "BANDWIDTH (BitsPerSec)")

@@ -96,11 +96,11 @@ class Row(NamedTuple):
     gateway: Address
     verdict: str
     """Empty for a gateway; `Not Found` or `Excluded CIDR` where there is none."""
-    egress_ifindex: int
-    """0: by route."""
+    egress_ifindex: int | None
+    """Since 1.18.0 (IPv6) and 1.20; 0 leaves it to the route."""
 
 
-def decode(key: Key4 | Key6, entry: Entry4 | Entry6, egress_ifindex: int = 0) -> Row:
+def decode(key: Key4 | Key6, entry: Entry4 | Entry6, egress_ifindex: int | None = None) -> Row:
     return Row(
         key.saddr,
         (key.daddr, key.lpm_key - 8 * len(key.saddr)),

@@ -140,11 +140,13 @@ class Row(NamedTuple):
     port: int
     protocol: str
     state: str
-    cluster: int
-    zone: int
+    cluster: int | None
+    """Since 1.14."""
+    zone: int | None
+    """Since 1.16."""
 
 
-def row_of(key: Key, backend: BackendWithoutCluster4, cluster: int = 0, zone: int = 0) -> Row:
+def row_of(key: Key, backend: BackendWithoutCluster4, cluster: int | None = None, zone: int | None = None) -> Row:
     state = STATES.get(backend.flags) or str(backend.flags)
     address, port = backend.address, backend.port
     return Row(key.value, address, port, protocol_name(backend.proto), state, cluster, zone)

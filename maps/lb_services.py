@@ -96,8 +96,9 @@ class Row(NamedTuple):
     backend_id: int
     """0 in slot 0."""
     backends: int
-    """How many are active; 0 outside of slot 0, as is the next."""
-    quarantined: int
+    """How many are active; 0 outside of slot 0, as are the quarantined."""
+    quarantined: int | None
+    """Since 1.17."""
     rev_nat: int
     flags: int
     flag_names: list[str]
@@ -145,10 +146,10 @@ def decode(key: Key4 | Key6, service: Service) -> Row:
 
 
 def decode_without_quarantine(key: Key4 | Key6, service: ServiceWithoutQuarantine) -> Row:
-    return row_of(key, service, 0)
+    return row_of(key, service, None)
 
 
-def row_of(key: Key4 | Key6, service: Service | ServiceWithoutQuarantine, quarantined: int) -> Row:
+def row_of(key: Key4 | Key6, service: Service | ServiceWithoutQuarantine, quarantined: int | None) -> Row:
     flags = service.flags | service.flags2 << 8
     slot, union = key.backend_slot, service.backend_id
     is_proxied = slot == 0 and bool(flags & L7_LOAD_BALANCER)
@@ -181,7 +182,7 @@ def frontend(address: bytes, port: int, protocol: str, internal: bool, slot: int
 
 
 def counts(row: Row, union: int) -> str:
-    return f"{union} {row.backends}[{row.quarantined}] ({row.rev_nat}) [{row.flags & 0xFF:#x} {row.flags >> 8:#x}]"
+    return f"{union} {row.backends}[{row.quarantined or 0}] ({row.rev_nat}) [{row.flags & 0xFF:#x} {row.flags >> 8:#x}]"
 
 
 def cells(row: Row) -> tuple[str, str]:

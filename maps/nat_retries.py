@@ -19,6 +19,7 @@ class Row(NamedTuple):
     family: int
     """4 or 6."""
     retries: int
+    """How many tries were needed; the last is that many or more."""
     connections: int
 
 

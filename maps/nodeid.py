@@ -59,7 +59,8 @@ class ValueWithoutSpi(Struct):
 class Row(NamedTuple):
     node_id: int
     address: Address
-    spi: int
+    spi: int | None
+    """Of IPsec, since 1.16."""
 
 
 def decode(key: Key, value: Value) -> Row:
@@ -67,7 +68,7 @@ def decode(key: Key, value: Value) -> Row:
 
 
 def decode_without_spi(key: Key, value: ValueWithoutSpi) -> Row:
-    return Row(value.id, key.ip6[:4] if key.family == FAMILY_4 else key.ip6, 0)
+    return Row(value.id, key.ip6[:4] if key.family == FAMILY_4 else key.ip6, None)
 
 
 def order(row: Row) -> tuple[object, ...]:
@@ -75,14 +76,14 @@ def order(row: Row) -> tuple[object, ...]:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    return f"{row.node_id:#x}", go_ip(row.address), str(row.spi)
+    return f"{row.node_id:#x}", go_ip(row.address), str(row.spi or 0)
 
 
 ITEM = GoType("ID", "Address", "SPI")
 
 
 def compat_item(pair: Pair) -> GoStruct:
-    return ITEM(pair.row.node_id, go_ip(pair.row.address), pair.row.spi)
+    return ITEM(pair.row.node_id, go_ip(pair.row.address), pair.row.spi or 0)
 
 
 MAP = MapDef(

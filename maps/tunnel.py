@@ -65,10 +65,12 @@ class ValueWithNode(Struct):
 
 class Row(NamedTuple):
     address: Address
-    cluster: int
+    cluster: int | None
+    """Since 1.14."""
     tunnel_endpoint: Address
     encrypt_key: int
-    node_id: int
+    node_id: int | None
+    """Of 1.14."""
 
 
 def _address(side: Key | KeySmallCluster | KeyWithoutCluster | Value | ValueWithNode) -> bytes:
@@ -76,7 +78,7 @@ def _address(side: Key | KeySmallCluster | KeyWithoutCluster | Value | ValueWith
 
 
 def decode(key: Key | KeySmallCluster, value: Value) -> Row:
-    return Row(_address(key), key.cluster_id, _address(value), value.key, 0)
+    return Row(_address(key), key.cluster_id, _address(value), value.key, None)
 
 
 def decode_with_node(key: KeySmallCluster, value: ValueWithNode) -> Row:
@@ -84,7 +86,7 @@ def decode_with_node(key: KeySmallCluster, value: ValueWithNode) -> Row:
 
 
 def decode_without_cluster(key: KeyWithoutCluster, value: Value) -> Row:
-    return Row(_address(key), 0, _address(value), value.key, 0)
+    return Row(_address(key), None, _address(value), value.key, None)
 
 
 def order(row: Row) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ import pytest
 
 from cilium_py.cli.bpf import definitions
 from cilium_py.cli.lb import Row as Service
+from cilium_py.cli.map import Row as PinnedMap
 from cilium_py.cli.multicast import SubscriberRow
 from cilium_py.node.mounts import Mount
 from cilium_py.node.templates import TemplateUse
@@ -22,7 +23,8 @@ from cilium_py.schema import Address, Mac, MapDef, Prefix
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BY_HAND: dict[str, type[Any]] = {
-    "fs show": Mount, "lb list": Service, "multicast subscriber list": SubscriberRow, "sha list": TemplateUse,
+    "fs show": Mount, "lb list": Service, "map list": PinnedMap,
+    "multicast subscriber list": SubscriberRow, "sha list": TemplateUse,
 }  # fmt: skip
 """Commands of `bpf` whose rows no definition names."""
 KINDS = {int: "number", str: "text", bool: "true or false", float: "number"}
