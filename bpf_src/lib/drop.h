@@ -30,6 +30,7 @@ struct drop_site {
 	__u32 dst_id;
 	__s8 ext_error;
 	__u8 direction;
+	__u8 pad[2];
 };
 
 __verified_alone int drop_packet_at(struct __sk_buff *ctx, const struct drop_site *site, int reason,

@@ -61,6 +61,7 @@ struct fragment {
 	__be32 id;
 	bool is_fragment;
 	bool has_l4;
+	__u8 pad[2];
 };
 
 /*

@@ -101,6 +101,7 @@ struct policy_query {
 	__u8 protocol;
 	bool egress;
 	bool ipv6;
+	__u8 pad[3];
 };
 
 /* code: TC_ACT_OK or a drop reason. auth_type: what the peers must have authenticated by. */
@@ -110,6 +111,7 @@ struct policy_verdict {
 	__u8 match_type;
 	__u8 auth_type;
 	__u8 audited;
+	__u8 pad[3];
 };
 
 static __always_inline void policy_account(const struct policy_query *query, __u32 label,

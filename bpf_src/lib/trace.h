@@ -78,6 +78,7 @@ struct trace_site {
 	__u32 monitor;
 	__u16 dst_id;
 	__u8 flags;
+	__u8 pad;
 	union v6addr orig;
 };
 

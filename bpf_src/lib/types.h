@@ -14,8 +14,9 @@
 #define __packed       __attribute__((packed))
 
 /*
- * A function that the verifier looks at once by itself, and not again in every state in which it is
- * called. Pointers it is given may be NULL for all the verifier knows.
+ * A function that the verifier looks at once by itself, and not again in every state in which it
+ * is called. Pointers it is given may be NULL for all the verifier knows, and before Linux 6.4
+ * every byte behind them must be set: such structs have their padding spelt out.
  */
 #define __verified_alone __attribute__((noinline))
 
