@@ -6,7 +6,7 @@ import ctypes
 import functools
 import os
 from collections.abc import Callable
-from ctypes import c_int32, c_uint16, c_uint32, c_uint64
+from ctypes import c_int32, c_uint32, c_uint64
 
 from cilium_py.libbpf.checkers import failure
 
@@ -22,8 +22,6 @@ PERF_RECORD_SAMPLE = 9
 # Bits of perf_event_attr that C declares as bit fields.
 ATTR_WATERMARK = 1 << 14
 ATTR_USE_CLOCKID = 1 << 25
-
-PERF_EVENT_IOC_ENABLE = 0x2400
 
 DATA_HEAD = 1024
 DATA_TAIL = 1032
@@ -59,10 +57,6 @@ class perf_event_attr(ctypes.Structure):
         ("sample_stack_user", c_uint32),
         ("clockid", c_int32),
     )
-
-
-class perf_event_header(ctypes.Structure):
-    _fields_ = (("type", c_uint32), ("misc", c_uint16), ("size", c_uint16))
 
 
 @functools.cache

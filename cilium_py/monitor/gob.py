@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -137,30 +138,18 @@ class Decoder:
         return found
 
     def _simple(self, type_id: int, cursor: _Cursor, depth: int) -> Value:
-        match type_id:
-            case 1:
-                return bool(cursor.unsigned())
-            case 2:
-                return cursor.signed()
-            case 3:
-                return cursor.unsigned()
-            case 4:
-                return cursor.floating()
-            case 5:
-                return cursor.octets()
-            case 6:
-                return cursor.octets().decode(errors="replace")
-            case 7:
-                return [cursor.floating(), cursor.floating()]
-            case 8:
-                if not cursor.octets():
-                    return None
-                inner = cursor.signed()
-                cursor.unsigned()
-                if not isinstance(self._types.get(inner), _Struct):
-                    cursor.unsigned()
-                return self._value(inner, cursor, depth + 1)
-        raise BadGob(f"type {type_id} was never described")
+        read = _SIMPLE.get(type_id)
+        if read is not None:
+            return read(cursor)
+        if type_id != INTERFACE:
+            raise BadGob(f"type {type_id} was never described")
+        if not cursor.octets():
+            return None
+        inner = cursor.signed()
+        cursor.unsigned()
+        if not isinstance(self._types.get(inner), _Struct):
+            cursor.unsigned()
+        return self._value(inner, cursor, depth + 1)
 
 
 @dataclass
@@ -203,3 +192,14 @@ class _Cursor:
             raise BadGob("cut off")
         found, self.at = self.data[self.at : end], end
         return found
+
+
+_SIMPLE: dict[int, Callable[[_Cursor], Value]] = {
+    BOOL: lambda cursor: bool(cursor.unsigned()),
+    INT: _Cursor.signed,
+    UINT: _Cursor.unsigned,
+    FLOAT: _Cursor.floating,
+    BYTES: _Cursor.octets,
+    STRING: lambda cursor: cursor.octets().decode(errors="replace"),
+    COMPLEX: lambda cursor: [cursor.floating(), cursor.floating()],
+}

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from cilium_py.monitor.dissect import dissect, dissect_network
 from cilium_py.monitor.packet import Packet
 from cilium_py.monitor.protocols import (
+    AH,
     ARP,
     ETHER_HEADER,
+    EXTENSIONS,
     FRAGMENT,
     ICMP,
     ICMPV6,
@@ -121,9 +123,9 @@ def _ipv6(data: bytes) -> str:
 def _extensions(data: bytes) -> int:
     """How long the extension headers are together; the dissector has walked them already."""
     following, at = data[6], IPV6_HEADER
-    while following in (0, 43, 44, 51, 60) and len(data) >= at + 8:
-        units = {44: 8, 51: (data[at + 1] + 2) * 4}.get(following, (data[at + 1] + 1) * 8)
-        following, at = data[at], at + units
+    while following in EXTENSIONS and len(data) >= at + 8:
+        length = {FRAGMENT: 8, AH: (data[at + 1] + 2) * 4}.get(following, (data[at + 1] + 1) * 8)
+        following, at = data[at], at + length
     return at - IPV6_HEADER
 
 

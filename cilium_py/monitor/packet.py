@@ -65,11 +65,6 @@ class Packet:
     _json: str = ""
 
     @property
-    def innermost(self) -> Packet:
-        """The packet itself, or what its tunnels carry."""
-        return self.inner.innermost if self.inner is not None else self
-
-    @property
     def summary(self) -> str:
         """10.0.0.1:40000 -> 10.0.0.2:80 tcp SYN: the line of Cilium's monitor, that says more where it says little."""
         if not self._summary:
