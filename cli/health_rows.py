@@ -55,8 +55,16 @@ def path_rows(report: Report) -> Iterator[PathRow]:
 
 def document(report: Report, compat: bool) -> dict[str, Any]:  # what json writes
     """The document of the API; of ours, what failing nodes suffer from comes with it."""
-    own = {} if compat else {"diagnosis": [finding._asdict() for finding in diagnose(report)]}
-    return {**own, **report.document()}
+    if compat:
+        without: dict[str, Any] = _without_mtu(report.document())
+        return without
+    return {"diagnosis": [finding._asdict() for finding in diagnose(report)], **report.document()}
+
+
+def _without_mtu(value: Any) -> Any:  # whatever a document consists of
+    if isinstance(value, dict):
+        return {key: _without_mtu(item) for key, item in value.items() if key != "mtu"}
+    return [_without_mtu(item) for item in value] if isinstance(value, list) else value
 
 
 def _word(outcome: Outcome | None) -> str:

@@ -32,7 +32,7 @@ async def hello(address: str, port: int = PORT, deadline: float = DEADLINE) -> i
             status = await _ask(address, port)
     except TimeoutError as error:
         # Either our deadline or the kernel's ETIMEDOUT.
-        raise NotHealthy(f'Get "{url(address, port)}": no answer within {deadline:g}s') from error
+        raise NotHealthy(f'Get "{url(address, port)}": no answer within {deadline:.3g}s') from error
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise NotHealthy(f'Get "{url(address, port)}": {reason}') from error

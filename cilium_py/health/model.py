@@ -63,8 +63,14 @@ class Path:
         return Path(self.ip, known["icmp"], known["http"], known["mtu"])
 
     def document(self) -> dict[str, Any]:
-        found = (("http", self.http), ("icmp", self.icmp), ("mtu", self.mtu))
-        return {**{key: outcome.document() for key, outcome in found if outcome is not None}, "ip": self.ip}
+        document: dict[str, Any] = {}
+        for key, outcome in (("http", self.http), ("icmp", self.icmp)):
+            if outcome is not None:
+                document[key] = outcome.document()
+        document["ip"] = self.ip
+        if self.mtu is not None:
+            document["mtu"] = self.mtu.document()
+        return document
 
     @classmethod
     def read(cls, document: Mapping[str, Any] | None) -> Self | None:
