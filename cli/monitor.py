@@ -122,13 +122,13 @@ def monitor(
     form = _clock(time_format) if timestamps or time_format is not None else None
     writer = _writer(where, known, chosen, verbose, as_json, numeric, hexadecimal, form)
     with closing(_source(where, pages, take_over, monitor_socket)) as source:
-        say(source.describe())
-        say("Press Ctrl-C to quit")
         run = Monitor(
             source, chosen, known, writer, put=_put, warn=say, limits=Limits(count, timeout), last=last,
             tally=Tally() if since_start else None,
         )  # fmt: skip
         with _interruptible(run), _no_collection():
+            say(source.describe())
+            say("Press Ctrl-C to quit")
             run.run()
         losses = source.losses
     if run.tally is not None:
