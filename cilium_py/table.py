@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, WrongUsage
+from cilium_py.render.stream import collected
 from cilium_py.schema import InnerMap, Int, Layout, MapDef, Pad, Pair, Source, Struct
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def choose(source: Source[R], opened: BpfMap, path: Path, release: str | None = 
             f"{path}: key and value are {info.key_size}/{info.value_size} bytes, known are {known}",
             "this release of Cilium has a layout that cilium-py does not know yet",
         )
+    if (fitting[0].value is InnerMap) != info.type_name.endswith("_of_maps"):
+        raise LayoutMismatch(f"{path}: a {info.type_name}, which is not what is known by that name")
     if release is not None:
         forced = [a for a in fitting if a.release == release]
         if not forced:
@@ -241,4 +244,4 @@ class Family(Generic[R]):
         order, keep = self.definition.order, self.definition.keep
         if keep:
             streamed = filter(keep, streamed)
-        return iter(sorted(streamed, key=order)) if order else streamed
+        return collected(streamed, lambda rows: sorted(rows, key=order)) if order else streamed

@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 def table_of(inner: list[tuple[bytes, bytes]]) -> list[int]:
-    return [number for _, value in inner for number in struct.unpack(f"<{len(value) // 4}I", value)]
+    return [number for _, value in inner for number in struct.unpack_from(f"<{len(value) // 4}I", value)]
 
 
 def decode_4(key: Key, inner: list[tuple[bytes, bytes]]) -> Row:

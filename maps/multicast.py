@@ -13,7 +13,7 @@ A subscriber with any flag is on another node, behind the tunnel device that the
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cilium_py.errors import WrongUsage
+from cilium_py.errors import LayoutMismatch, WrongUsage
 from cilium_py.schema import (
     Address,
     GoField,
@@ -65,6 +65,9 @@ class Row(NamedTuple):
 
 
 def decode(key: Key, inner: list[tuple[bytes, bytes]]) -> Row:
+    for _, value in inner:
+        if len(value) != Value.size:
+            raise LayoutMismatch(f"group {ip(key.value)}: subscribers of {len(value)} bytes, known are {Value.size}")
     values = (Value.unpack(value) for _, value in inner)
     return Row(key.value, [Subscriber(value.saddr, value.ifindex, value.flags != 0) for value in values])
 

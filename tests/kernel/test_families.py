@@ -23,7 +23,9 @@ from cilium_py.maps import (
     lb_backends,
     lb_maglev,
     lb_services,
+    multicast,
     nodeid,
+    srv6_sid,
     subnet,
     tunnel,
     worldcidrs,
@@ -189,6 +191,24 @@ def test_tables_of_maglev(pins: Path, opened: ExitStack) -> None:
     for table in family.tables():
         assert table.get(lb_maglev.Key(value=258)) == (258, 4, [1, 2, 0xFFFFFFFF])
         assert table.get(lb_maglev.Key(value=3)) is None
+
+
+def test_a_plain_map_in_the_place_of_a_map_of_maps_is_refused(pins: Path, opened: ExitStack) -> None:
+    make(pins / "cilium_lb4_maglev", {"0001": "01000000"})
+    with pytest.raises(LayoutMismatch, match="a hash, which is not"):
+        list(Family(lb_maglev.MAP, pins).rows())
+    outer = Outer(pins / "cilium_srv6_sid", 16, TABLE)
+    opened.callback(outer.map.close)
+    with pytest.raises(LayoutMismatch, match="a hash_of_maps, which is not"):
+        list(Family(srv6_sid.MAP, pins).rows())
+
+
+def test_subscribers_of_another_size_are_refused(pins: Path, opened: ExitStack) -> None:
+    outer = Outer(pins / "cilium_mcast_group_outer_v4_map", 4, {**SUBSCRIBERS, "value_size": 16})
+    opened.callback(outer.map.close)
+    outer.put("e5000001", {"0a640001": "00" * 16})
+    with pytest.raises(LayoutMismatch, match=r"229\.0\.0\.1: subscribers of 16 bytes, known are 12"):
+        list(Family(multicast.MAP, pins).rows())
 
 
 def test_an_inner_map_that_went_meanwhile_is_left_out() -> None:
