@@ -7,16 +7,15 @@ cilium_py.schema.golang's values) to `write_document`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, BinaryIO
 
 from cilium_py.errors import WrongUsage
 from cilium_py.render import gojson, goyaml, tabular
 from cilium_py.render.output import Output
+from cilium_py.render.stream import chunks
 from cilium_py.schema import GoList, GoTable, MapDef
 from cilium_py.schema.golang import GoStruct, Pair
-
-CHUNK = 1024
 
 
 def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Iterable[Iterable[Pair]]) -> None:
@@ -66,8 +65,7 @@ def write_document(stream: BinaryIO, output: Output, document: Any) -> None:
 
 
 def write_lines(stream: BinaryIO, lines: Iterable[str]) -> None:
-    iterator = iter(lines)
-    while chunk := list(islice(iterator, CHUNK)):
+    for chunk in chunks(lines):
         stream.write("".join(line + "\n" for line in chunk).encode())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from cilium_py.render.stream import collected
 from cilium_py.schema import Line, Table
 
 PADDING = 3
@@ -22,7 +23,12 @@ def lines(
     titles: Sequence[str], rows: Iterable[Sequence[str]], padded: str = "rows", titles_when_empty: bool = True
 ) -> Iterator[str]:
     """The titles, then one line a row. `padded` says whose last cell is padded: "rows", "all" or "none"."""
-    body = [tuple(row) for row in rows]
+    return collected(map(tuple, rows), lambda body: _table(titles, body, padded, titles_when_empty))
+
+
+def _table(
+    titles: Sequence[str], body: list[tuple[str, ...]], padded: str, titles_when_empty: bool
+) -> Iterator[str]:  # fmt: skip
     if not body and not titles_when_empty:
         return
     title_cells = len(titles) if padded == "all" else len(titles) - 1

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, BinaryIO, TypeVar
 
 from cilium_py.render import tabular
 from cilium_py.render.output import Output
+from cilium_py.render.stream import chunks, collected
 from cilium_py.render.values import as_object, converters, plain
 from cilium_py.schema import Line, Table
 
 R = TypeVar("R", bound=tuple[Any, ...])
-CHUNK = 1024
-"""Rows encoded before a write."""
+encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R]) -> None:
@@ -27,7 +27,7 @@ def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], tex
         case "json":
             _json(stream, rows)
         case "jsonl":
-            _lines(stream, (json.dumps(as_object(r), ensure_ascii=False) for r in rows))
+            _lines(stream, (encoded(as_object(r)) for r in rows))
         case "yaml":
             _yaml(stream, rows)
         case "csv":
@@ -35,7 +35,7 @@ def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], tex
         case "jsonpath":
             from cilium_py.render.jsonpath import evaluate
 
-            _lines(stream, [evaluate(output.template, [as_object(r) for r in rows])])
+            _lines(stream, collected(map(as_object, rows), lambda read: [evaluate(output.template, read)]))
 
 
 def write_value(stream: BinaryIO, output: Output, value: Any) -> None:
@@ -46,7 +46,7 @@ def write_value(stream: BinaryIO, output: Output, value: Any) -> None:
             stream.write(_yaml_text(document).encode())
         case "jsonl":
             items = document if isinstance(document, list) else [document]
-            _lines(stream, (json.dumps(item, ensure_ascii=False) for item in items))
+            _lines(stream, (encoded(item) for item in items))
         case "jsonpath":
             from cilium_py.render.jsonpath import evaluate
 
@@ -56,24 +56,19 @@ def write_value(stream: BinaryIO, output: Output, value: Any) -> None:
 
 
 def _lines(stream: BinaryIO, lines: Iterable[str]) -> None:
-    iterator = iter(lines)
-    while chunk := list(islice(iterator, CHUNK)):
+    for chunk in chunks(lines):
         stream.write(("\n".join(chunk) + "\n").encode())
 
 
 def _json(stream: BinaryIO, rows: Iterable[R]) -> None:
     """An array with one object a line, so that a large one streams and can be searched by line."""
-    encoded = (json.dumps(as_object(row), ensure_ascii=False) for row in rows)
-    first = next(encoded, None)
-    if first is None:
-        stream.write(b"[]\n")
-        return
-    stream.write(b"[\n  " + first.encode())
+    before = "[\n  "
     try:
-        while chunk := list(islice(encoded, CHUNK)):
-            stream.write("".join(",\n  " + item for item in chunk).encode())
+        for chunk in chunks(encoded(as_object(row)) for row in rows):
+            stream.write((before + ",\n  ".join(chunk)).encode())
+            before = ",\n  "
     finally:
-        stream.write(b"\n]\n")
+        stream.write(b"[]\n" if before.startswith("[") else b"\n]\n")
 
 
 def _yaml(stream: BinaryIO, rows: Iterable[R]) -> None:
@@ -111,20 +106,19 @@ def _csv(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([name for name, _ in converters(row)])
-    iterator = iter(rows)
-    while True:
-        chunk = list(islice(iterator, CHUNK))
-        writer.writerows([_cell(value) for value in as_object(item).values()] for item in chunk)
-        stream.write(buffer.getvalue().encode())
-        if not chunk:
-            return
+    stream.write(buffer.getvalue().encode())
+    for chunk in chunks(rows):
         buffer.seek(0)
         buffer.truncate()
+        writer.writerows([_cell(value) for value in as_object(item).values()] for item in chunk)
+        stream.write(buffer.getvalue().encode())
 
 
 def _table(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
     from tabulate import tabulate
 
     titles = [name.upper().replace("_", " ") for name, _ in converters(row)]
-    cells = [[_cell(value) for value in as_object(item).values()] for item in rows]
-    _lines(stream, [tabulate(cells, headers=titles, tablefmt="plain", disable_numparse=True)])
+    cells = ([_cell(value) for value in as_object(item).values()] for item in rows)
+    _lines(stream, collected(cells, lambda read: [
+        tabulate(read, headers=titles, tablefmt="plain", disable_numparse=True)
+    ]))  # fmt: skip

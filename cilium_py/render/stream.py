@@ -1,0 +1,52 @@
+"""Rows on their way out: in chunks, and kept where reading them fails halfway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from cilium_py.errors import CiliumPyError
+
+T = TypeVar("T")
+READING = (CiliumPyError, OSError)
+"""What may go wrong while a map is read: what was read before is true all the same."""
+
+CHUNK = 1024
+"""Items encoded before a write."""
+
+
+def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Items by the chunk. An error while reading comes after the items that were read before it."""
+    chunk: list[T] = []
+    failure: Exception | None = None
+    iterator = iter(items)
+    while failure is None:
+        try:
+            for item in iterator:
+                chunk.append(item)
+                if len(chunk) == size:
+                    break
+            else:
+                break
+        except READING as error:
+            failure = error
+        if chunk:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+    if failure is not None:
+        raise failure
+
+
+def collected(items: Iterable[T], finish: Callable[[list[T]], Iterable[Any]]) -> Iterator[Any]:
+    """What `finish` makes of all items; an error while reading comes after what it made of those read before."""
+    read: list[T] = []
+    failure: Exception | None = None
+    try:
+        read.extend(items)
+    except READING as error:
+        failure = error
+    yield from finish(read)
+    if failure is not None:
+        raise failure
