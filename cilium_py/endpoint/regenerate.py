@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING
 from cilium_py.errors import CiliumPyError, RegenerationFailed
 from cilium_py.libbpf import VerifierError
 from cilium_py.loader import header, state, template
-from cilium_py.loader.attach import Hook
-from cilium_py.loader.endpoint import POLICY_MAP, EndpointPrograms, policy_pin
+from cilium_py.loader.endpoint import EndpointPrograms
 from cilium_py.loader.phases import Phases
+from cilium_py.loader.pins import POLICY_MAP, policy_pin
 from cilium_py.loader.template import Template
 from cilium_py.node import entries
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
+from cilium_py.policy.place import file_of
 
-from . import store
+from . import scrub, store
+from .attachment import hooks
 from .model import Endpoint, Policy
 
 if TYPE_CHECKING:
     from cilium_py.loader.compiler import Compiler
     from cilium_py.policy.desired import DesiredPolicy
+    from cilium_py.policy.rule import Direction
 
 VERIFIER_LOG = "verifier.log"
 
@@ -54,12 +57,16 @@ def regenerate_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, bu
     work = paths.endpoint_next(endpoint.id)
     try:
         with build.phases("policyCalculation"):
+            was_open = _open_directions(paths, endpoint)
             endpoint, wanted = _policy(paths, node, endpoint)
         with build.phases("prepareBuild"):
             _begin(paths, node, endpoint, work)
         found = _template(paths, node, endpoint, build)
         state.write(work / "template.txt", found.hash)
-        _load(paths, node, endpoint, found, wanted, build.phases)
+        if not paths.endpoint(endpoint.id).exists():
+            with build.phases("waitingForCTClean"):
+                scrub.forget_connections(paths, endpoint.addresses)
+        _load(paths, node, endpoint, found, wanted, was_open, build.phases)
         with build.phases("mapSync"):
             entries.put_local(paths, endpoint.addresses, endpoint.entry())
         state.exchange(work, paths.endpoint(endpoint.id))
@@ -68,16 +75,6 @@ def regenerate_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, bu
     state.remove_directory(work)
     state.remove_directory(paths.endpoint_failed(endpoint.id))
     return endpoint
-
-
-def hooks(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[Hook, Hook]:
-    """Where the programs sit: what the endpoint sends comes in at the host side, what it gets goes out there."""
-    links = paths.endpoint_links(endpoint.id)
-    index, namespace = endpoint.interface_index, node.namespace
-    return (
-        Hook(index, "ingress", links, namespace, node.attach),
-        Hook(index, "egress", links, namespace, node.attach),
-    )
 
 
 def _begin(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, work: Path) -> None:
@@ -125,8 +122,6 @@ def _template(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, build: Bui
 
 def _policy(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[Endpoint, DesiredPolicy | None]:
     """The endpoint as the rules of now make it, and what its policy map is to hold."""
-    from cilium_py.policy.place import file_of
-
     if not file_of(paths).exists():
         return endpoint, None
     from cilium_py.policy import realize
@@ -137,31 +132,52 @@ def _policy(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[End
     return replace(endpoint, policy=Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)), wanted
 
 
+def _open_directions(paths: NodePaths, endpoint: Endpoint) -> list[Direction]:
+    """Where the running programs let pass what no entry is for: before the first rule, by the endpoint's options."""
+    if endpoint.policy.revision or not file_of(paths).exists():
+        return []
+    from cilium_py.policy.rule import Direction
+
+    closed = {Direction.INGRESS: endpoint.enforces_ingress, Direction.EGRESS: endpoint.enforces_egress}
+    return [direction for direction in Direction if not closed[direction]]
+
+
 def _load(
     paths: NodePaths,
     node: NodeConfig,
     endpoint: Endpoint,
     found: Template,
     wanted: DesiredPolicy | None,
+    was_open: list[Direction],
     phases: Phases,
 ) -> None:
-    """Load the programs, fill their policy map, and only then let packets reach them."""
-    settings = {**node.settings(), **endpoint.switches(), **endpoint.settings()}
-    room = None
-    if wanted is not None:
-        from cilium_py.policy import table
+    """Load the programs and let them take over: over a new map when that is filled, over the old one at once.
 
-        if not table.fits(policy_pin(paths, endpoint.id), wanted):
-            room = table.room_for(len(wanted.entries))
+    `was_open`: the directions that the running programs leave open without an entry of the map that says so.
+    """
+    settings = {**node.settings(), **endpoint.switches(), **endpoint.settings()}
+    if wanted is None:
+        with phases("bpfLoadProg"), EndpointPrograms.load(paths, found.object, settings, endpoint.id) as programs:
+            programs.replace(*hooks(paths, node, endpoint))
+        return
+    from cilium_py.policy import table
+
+    pin = policy_pin(paths, endpoint.id)
+    room = None if table.fits(pin, wanted) else table.room_for(len(wanted.entries))
+    is_new = room is not None or not pin.exists()
     with contextlib.ExitStack() as stack:
         with phases("bpfLoadProg"):
-            loading = EndpointPrograms.load(paths, found.object, settings, endpoint.id, room)
-            programs = stack.enter_context(loading)
-        if wanted is not None:
-            with phases("mapSync"):
-                table.apply(programs.object.maps[POLICY_MAP], wanted)
+            programs = stack.enter_context(EndpointPrograms.load(paths, found.object, settings, endpoint.id, room))
+        entries_map = programs.object.maps[POLICY_MAP]
+        with phases("mapSync"):
+            if is_new:
+                table.apply(entries_map, wanted)
+            else:
+                table.open_up(entries_map, was_open)
         with phases("bpfLoadProg"):
             programs.replace(*hooks(paths, node, endpoint))
+        with phases("mapSync"):
+            table.apply(entries_map, wanted)
 
 
 def _failed(paths: NodePaths, endpoint: Endpoint, error: OSError | CiliumPyError) -> RegenerationFailed:

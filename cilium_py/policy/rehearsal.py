@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.object import BpfObject
 from cilium_py.endpoint.model import Endpoint
-from cilium_py.loader.endpoint import POLICY_MAP, policy_pin
+from cilium_py.loader.pins import POLICY_MAP, policy_pin
 from cilium_py.loader.template import OBJECT, prebuilt_object
 from cilium_py.maps import metrics
 from cilium_py.net.namespace import inside

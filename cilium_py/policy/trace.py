@@ -11,7 +11,7 @@ from cilium_py.bpf.map import BpfMap
 from cilium_py.endpoint import store
 from cilium_py.endpoint.model import Endpoint
 from cilium_py.errors import CiliumPyError, WrongUsage
-from cilium_py.loader.endpoint import policy_pin
+from cilium_py.loader.pins import policy_pin
 from cilium_py.maps import ipcache
 from cilium_py.node import entries
 from cilium_py.node import labels as label_words
