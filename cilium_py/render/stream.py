@@ -40,13 +40,17 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
 
 
 def collected(items: Iterable[T], finish: Callable[[list[T]], Iterable[Any]]) -> Iterator[Any]:
-    """What `finish` makes of all items; an error while reading comes after what it made of those read before."""
+    """What `finish` makes of all items; an error while reading comes after what it made of those read before.
+
+    Where nothing was read before the error, nothing is made.
+    """
     read: list[T] = []
     failure: Exception | None = None
     try:
         read.extend(items)
     except READING as error:
         failure = error
-    yield from finish(read)
+    if read or failure is None:
+        yield from finish(read)
     if failure is not None:
         raise failure

@@ -62,13 +62,17 @@ def _lines(stream: BinaryIO, lines: Iterable[str]) -> None:
 
 def _json(stream: BinaryIO, rows: Iterable[R]) -> None:
     """An array with one object a line, so that a large one streams and can be searched by line."""
-    before = "[\n  "
+    parts = chunks(encoded(as_object(row)) for row in rows)
+    first = next(parts, None)
+    if first is None:
+        stream.write(b"[]\n")
+        return
+    stream.write(("[\n  " + ",\n  ".join(first)).encode())
     try:
-        for chunk in chunks(encoded(as_object(row)) for row in rows):
-            stream.write((before + ",\n  ".join(chunk)).encode())
-            before = ",\n  "
+        for chunk in parts:
+            stream.write("".join(",\n  " + item for item in chunk).encode())
     finally:
-        stream.write(b"[]\n" if before.startswith("[") else b"\n]\n")
+        stream.write(b"\n]\n")
 
 
 def _yaml(stream: BinaryIO, rows: Iterable[R]) -> None:
@@ -106,12 +110,12 @@ def _csv(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([name for name, _ in converters(row)])
-    stream.write(buffer.getvalue().encode())
     for chunk in chunks(rows):
-        buffer.seek(0)
-        buffer.truncate()
         writer.writerows([_cell(value) for value in as_object(item).values()] for item in chunk)
         stream.write(buffer.getvalue().encode())
+        buffer.seek(0)
+        buffer.truncate()
+    stream.write(buffer.getvalue().encode())
 
 
 def _table(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
