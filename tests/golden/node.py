@@ -100,8 +100,8 @@ def _on_node(corpus: Path, maps: list[str], arguments: list[str], env: dict[str,
     before = _entries(pins)
     if "monotonic" in env:
         _unshare(CLONE_NEWTIME)
-        offset = env["monotonic"] - int(time.monotonic())
-        Path("/proc/self/timens_offsets").write_text(f"monotonic {offset} 0\n")
+        seconds, nanoseconds = divmod(env["monotonic"] * 10**9 - time.monotonic_ns(), 10**9)
+        Path("/proc/self/timens_offsets").write_text(f"monotonic {seconds} {nanoseconds}\n")
     outcome = _command(arguments, env)
     after = _entries(pins)
     for pin in sorted(before.keys() & after.keys()):
