@@ -225,6 +225,23 @@ def test_policy_denies_the_probes(nodes: Lab) -> None:
         cilium("endpoint", "config", number, "IngressEnforcement=disable")
 
 
+def test_rule_denies_the_probes_of_other_nodes(nodes: Lab, tmp_path: Path) -> None:
+    rule = {
+        "endpointSelector": {"matchLabels": {endpoint.LABEL: ""}},
+        "ingress": [{"fromEntities": ["all"]}],
+        "ingressDeny": [{"fromEntities": ["remote-node"]}],
+    }
+    (tmp_path / "rules.json").write_text(json.dumps([rule]))
+    cilium = cilium_on(nodes, "node2")
+    cilium("policy", "import", str(tmp_path / "rules.json"))
+    try:
+        for node in ("node1", "node3"):
+            until(lambda node=node: set(findings(nodes, node)) == {"node2"}, f"{node} is denied")
+        assert findings(nodes, "node2") == {}
+    finally:
+        cilium("policy", "delete", "--all")
+
+
 def test_one_family_is_lost(nodes: Lab) -> None:
     with filtered(nodes, "node2", "icmpv6 type echo-request", "meta nfproto ipv6 tcp dport 4240"):
         until(
