@@ -11,13 +11,18 @@ from cilium_py.errors import MapMissing
 from cilium_py.table import explained
 
 
+def printable(name: str) -> str:
+    """A name as a terminal can bear it: control characters, and bytes that are no UTF-8, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
 def pinned_maps(directory: Path) -> Iterator[tuple[str, BpfMap]]:
     """Name and map of each pin that is a map, by name; each map is closed when the next one is asked for.
 
     Raises MapMissing if there is no such directory, NotPermitted.
     """
     try:
-        paths = sorted(directory.iterdir())
+        paths = sorted(path for path in directory.iterdir() if path.is_file())
     except FileNotFoundError as error:
         hint = "is Cilium running here? --bpf-root names another bpffs"
         raise MapMissing(f"{directory}: no maps are pinned", hint) from error
@@ -27,8 +32,8 @@ def pinned_maps(directory: Path) -> Iterator[tuple[str, BpfMap]]:
         try:
             opened = BpfMap.open(path)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.EINVAL, errno.EISDIR):
+            if error.errno in (errno.ENOENT, errno.EINVAL):
                 continue  # gone meanwhile, or no map
             raise explained(error, path) from error
         with opened:
-            yield path.name, opened
+            yield printable(path.name), opened

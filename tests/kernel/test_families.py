@@ -110,7 +110,7 @@ def make(path: Path, entries: dict[str, str], type: MapType = MapType.HASH, max_
     key, value = next((bytes.fromhex(k), bytes.fromhex(v)) for k, v in entries.items())
     flags = 0 if type is MapType.ARRAY else BPF_F_NO_PREALLOC
     with BpfMap.create(
-        name=path.name, type=type, key_size=len(key), value_size=len(value), max_entries=max_entries, flags=flags
+        name="made", type=type, key_size=len(key), value_size=len(value), max_entries=max_entries, flags=flags
     ) as made:
         for key_hex, value_hex in entries.items():
             made.update(bytes.fromhex(key_hex), bytes.fromhex(value_hex))
@@ -286,6 +286,14 @@ def test_pressure_of_every_map(bpffs: Path, pins: Path, capfd: pytest.CaptureFix
         "someone_elses": (1, 0.0156, ""),
     }
     assert code == 0
+
+
+def test_a_hostile_name_of_a_pin_is_said_in_escapes(bpffs: Path, pins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make(pins / "red\x1b[31m\n\udcff", {"00": "00"})
+    (pins / "directory").mkdir()
+    code, out, _ = said(capfd, bpffs, "map", "list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["MAP", r"red\x1b[31m\n\udcff"]
 
 
 def test_reading_leaves_no_trace(bpffs: Path, pins: Path, capfd: pytest.CaptureFixture[str]) -> None:
