@@ -16,6 +16,7 @@ from cilium_py.maps.ipcache import (
     compat_entry,
     identity_text,
     key_fields,
+    prefix_of,
     prefix_text,
     value_fields,
 )
@@ -50,12 +51,7 @@ def get(where: Settings, address: str, output: str | None, layout: str | None, c
     """
     packed = unmapped(parse_ip(address))
     family = Family(MAP, where.paths.globals, layout)
-    best: Row | None = None
-    for row in family.rows():
-        if row.cluster_id != cluster_id or row.prefix is None or not _contains(row.prefix, packed):
-            continue
-        if best is None or best.prefix is None or row.prefix[1] > best.prefix[1]:
-            best = row
+    best = longest(family, packed, cluster_id)
     if where.compat:
         _warn_as_cilium_dbg(family)
     if best is None:
@@ -64,9 +60,22 @@ def get(where: Settings, address: str, output: str | None, layout: str | None, c
     show(form, [best], Row, Line(lambda row: f"{address} maps to identity {identity_text(row)}"))
 
 
-def _contains(network: tuple[bytes, int], packed: bytes) -> bool:
-    address, length = network
-    return len(address) == len(packed) and masked(address, length) == masked(packed, length)
+def longest(family: Family[Row], packed: bytes, cluster_id: int) -> Row | None:
+    """The row of the longest prefix that an address is in. A lookup would give the entry, but not its prefix."""
+    best: Row | None = None
+    longest_yet = -1
+    wanted = {length: masked(packed, length) for length in range(len(packed) * 8 + 1)}
+    for table in family.tables():
+        for key, value in table.entries():
+            network = prefix_of(key)
+            if network is None or network[1] <= longest_yet or len(network[0]) != len(packed):
+                continue
+            if masked(*network) != wanted[network[1]]:
+                continue
+            row = table.layout.decode(key, value)
+            if row.cluster_id == cluster_id:
+                best, longest_yet = row, network[1]
+    return best
 
 
 def _warn_as_cilium_dbg(family: Family[Row]) -> None:
