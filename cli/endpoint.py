@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
 from cilium_py.endpoint import store
 from cilium_py.endpoint.model import OPTIONS, Endpoint, parse_option
-from cilium_py.endpoint.view import EndpointRow, document, row
 from cilium_py.errors import RegenerationFailed, WrongUsage
 from cilium_py.loader.phases import Phases
 from cilium_py.node.config import NodeConfig
 from cilium_py.render import write_value
 from cilium_py.render.tabular import lines
 from cilium_py.schema import Line
+
+if TYPE_CHECKING:
+    from cilium_py.endpoint.view import EndpointRow
 
 A = TypeVar("A", IPv4Address, IPv6Address)
 
@@ -131,6 +133,8 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
     cilium-py endpoint list
     cilium-py endpoint list -o json | jq -r '.[] | select(.status != "ready").endpoint'
     """
+    from cilium_py.endpoint.view import EndpointRow, row
+
     form = where.output(output)
     node = NodeConfig.load(where.paths)
     rows = [row(where.paths, node, found) for found in store.all(where.paths)]
@@ -164,6 +168,8 @@ def get(where: Settings, endpoint_id: int, output: str | None) -> None:
     \b
     cilium-py endpoint get 1 -o jsonpath='{[0].status.networking.mac}'
     """
+    from cilium_py.endpoint.view import document
+
     form = where.output(output)
     found = store.load(where.paths, endpoint_id)
     shown = [document(where.paths, NodeConfig.load(where.paths), found)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 from cilium_py.errors import CiliumPyError
 from cilium_py.loader import attach, state
 from cilium_py.loader.pins import FROM_CONTAINER, TO_CONTAINER, calls_pin, policy_pin
@@ -38,6 +36,8 @@ def is_complete(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> bool:
 
 def is_present(node: NodeConfig, endpoint: Endpoint) -> bool:
     """Whether the host side still is the interface that it was."""
+    import socket
+
     try:
         with inside(node.namespace):
             return socket.if_nametoindex(endpoint.interface) == endpoint.interface_index

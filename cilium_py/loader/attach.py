@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from cilium_py.bpf.link import Link
 from cilium_py.bpf.program import Program
@@ -13,11 +13,11 @@ from cilium_py.net.filter import Direction
 from cilium_py.net.namespace import NetNamespace, inside
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(NamedTuple):
     """One side of an interface, and the directory where its link is pinned under the program's name."""
 
-    index: int
+    interface: int
+    """Its index."""
     direction: Direction
     links: Path
     namespace: NetNamespace | None = None
@@ -42,7 +42,7 @@ def detach(name: str, hook: Hook) -> None:
     from cilium_py.net.netlink import netlink
 
     with netlink(hook.namespace) as socket:
-        tc.detach(socket, hook.index, hook.direction)
+        tc.detach(socket, hook.interface, hook.direction)
 
 
 def is_attached(name: str, hook: Hook) -> bool:
@@ -50,13 +50,13 @@ def is_attached(name: str, hook: Hook) -> bool:
     pin = hook.links / name
     if pin.exists():
         with Link.open(pin) as link:
-            return bool(link.info.ifindex == hook.index)
+            return bool(link.info.ifindex == hook.interface)
     if hook.mode == "tcx":
         return False
     from cilium_py.net.netlink import netlink
 
     with netlink(hook.namespace) as socket:
-        return name in tc.programs(socket, hook.index, hook.direction)
+        return name in tc.programs(socket, hook.interface, hook.direction)
 
 
 def _update(program: Program, pin: Path) -> bool:
@@ -81,7 +81,7 @@ def _link(program: Program, pin: Path, hook: Hook) -> bool:
     """Make and pin a tcx link; False on a kernel that has none."""
     try:
         with inside(hook.namespace):
-            link = Link.tcx(program, hook.index, hook.direction)
+            link = Link.tcx(program, hook.interface, hook.direction)
     except OSError as error:
         # EINVAL: before Linux 6.6, no such attach type.
         if error.errno != errno.EINVAL or hook.mode == "tcx":
@@ -97,4 +97,4 @@ def _filter(program: Program, name: str, hook: Hook) -> None:
     from cilium_py.net.netlink import netlink
 
     with netlink(hook.namespace) as socket:
-        tc.attach(socket, hook.index, hook.direction, program.fd, name)
+        tc.attach(socket, hook.interface, hook.direction, program.fd, name)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cilium_py.errors import LibraryMissing
 from cilium_py.paths import NodePaths
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 OBJECT = "bpf_lxc.o"
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(NamedTuple):
     """An object file and the hash of what it was made from."""
 
     hash: str

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from cilium_py.errors import CiliumPyError
 from cilium_py.loader import state
@@ -29,8 +29,7 @@ class NodeMissing(CiliumPyError):
     """No node has its state there."""
 
 
-@dataclass(frozen=True)
-class Family4:
+class Family4(NamedTuple):
     """The node's IPv4 side: its own address, its router's, and the range of its endpoints."""
 
     address: IPv4Address
@@ -38,8 +37,7 @@ class Family4:
     pods: IPv4Network
 
 
-@dataclass(frozen=True)
-class Family6:
+class Family6(NamedTuple):
     """The node's IPv6 side."""
 
     address: IPv6Address
@@ -145,9 +143,9 @@ class NodeConfig:
 
 def _document(node: NodeConfig) -> dict[str, Any]:  # what json writes
     document = {**asdict(node), "host_mac": node.host_mac.hex()}
-    for family in ("ipv4", "ipv6"):
-        if document[family] is not None:
-            document[family] = {name: str(value) for name, value in document[family].items()}
+    for name, family in (("ipv4", node.ipv4), ("ipv6", node.ipv6)):
+        if family is not None:
+            document[name] = {part: str(value) for part, value in family._asdict().items()}
     return document
 
 

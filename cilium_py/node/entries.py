@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.maps import endpoint, ipcache
@@ -22,8 +21,7 @@ FAMILY = {4: ipcache.FAMILY_4, 6: ipcache.FAMILY_6}
 ENDPOINT_F_HOST = 1
 
 
-@dataclass(frozen=True)
-class LocalEntry:
+class LocalEntry(NamedTuple):
     """Where an address of this node leads: to an endpoint's interface, or to the host itself."""
 
     interface: int = 0
