@@ -108,7 +108,8 @@ def match(where: Settings, prefix: str, output: str | None, layout: str | None, 
     """
     wanted = _prefix(prefix, where.compat)
     family = Family(MAP, where.paths.globals, layout)
-    found = [row for row in family.rows() if row.cluster_id == cluster_id and _is(row, wanted, exact=where.compat)]
+    rows = (row for table in family.tables() for row in table.rows())
+    found = [row for row in rows if row.cluster_id == cluster_id and _is(row, wanted, exact=where.compat)]
     if not found:
         raise CiliumPyError(f"{prefix_said(wanted)}: no entry of the ipcache has that prefix")
     show(where.output(output), found, Row, Line(lambda row: f'key {prefix_text(row)} has value "{identity_text(row)}"'))
