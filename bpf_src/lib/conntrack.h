@@ -271,18 +271,33 @@ static __always_inline int ct_create_related(const union ct_buffer *buffer, bool
 	}
 }
 
+/* Before Linux 6.3 a key cannot lie behind a pointer that a function was given: it is copied. */
+static __always_inline int ct_insert_main(const union ct_buffer *buffer, bool ipv6,
+					  const struct ct_entry *entry, __s8 *ext_err)
+{
+	bool tcp = ct_protocol(buffer, ipv6) == IPPROTO_TCP;
+
+	if (ipv6) {
+		struct ipv6_ct_tuple tuple = buffer->v6.tuple;
+
+		return tcp ? ct_insert(&cilium_ct6_global, &tuple, entry, ext_err)
+			   : ct_insert(&cilium_ct_any6_global, &tuple, entry, ext_err);
+	} else {
+		struct ipv4_ct_tuple tuple = buffer->v4.tuple;
+
+		return tcp ? ct_insert(&cilium_ct4_global, &tuple, entry, ext_err)
+			   : ct_insert(&cilium_ct_any4_global, &tuple, entry, ext_err);
+	}
+}
+
 static __always_inline int ct_insert_pair(struct __sk_buff *ctx, const union ct_buffer *buffer,
 					  bool ipv6, enum ct_dir dir, const struct ct_state *state,
 					  __s8 *ext_err)
 {
-	void *tcp_map = ipv6 ? (void *)&cilium_ct6_global : (void *)&cilium_ct4_global;
-	void *any_map = ipv6 ? (void *)&cilium_ct_any6_global : (void *)&cilium_ct_any4_global;
-	bool tcp = ct_protocol(buffer, ipv6) == IPPROTO_TCP;
-	const void *tuple = ct_tuple(buffer, ipv6);
 	struct ct_entry entry = {};
 	int ret;
 
-	ct_entry_init(&entry, state, tcp, dir);
+	ct_entry_init(&entry, state, ct_protocol(buffer, ipv6) == IPPROTO_TCP, dir);
 	ret = ct_create_related(buffer, ipv6, &entry, ext_err);
 	if (IS_ERR(ret))
 		return ret;
@@ -290,9 +305,7 @@ static __always_inline int ct_insert_pair(struct __sk_buff *ctx, const union ct_
 		entry.packets = 1;
 		entry.bytes = ctx->len;
 	}
-	if (tcp)
-		return ct_insert(tcp_map, tuple, &entry, ext_err);
-	return ct_insert(any_map, tuple, &entry, ext_err);
+	return ct_insert_main(buffer, ipv6, &entry, ext_err);
 }
 
 __verified_alone int ct_create4(struct __sk_buff *ctx, const struct ct_buffer4 *buffer,

@@ -42,16 +42,18 @@ static __always_inline bool no_service_allowed(struct __sk_buff *ctx)
 	return ratelimit_take(&key, NO_SERVICE_PER_SECOND, NO_SERVICE_BURST);
 }
 
-/* Read what there is of the packet, at most room bytes. */
+/*
+ * Read what there is of the packet, at most room bytes. Counted from one below, so that verifiers
+ * before Linux 6.8 see that the length is not zero.
+ */
 static __always_inline int no_service_sample(struct __sk_buff *ctx, void *sample, __u32 room)
 {
-	__u32 len = ctx->len - ETH_HLEN;
+	__u32 last = ctx->len - ETH_HLEN - 1;
 
-	if (len > room)
-		len = room;
-	if (len < 1)
-		return DROP_INVALID;
-	return bpf_skb_load_bytes(ctx, ETH_HLEN, sample, len) < 0 ? DROP_INVALID : 0;
+	if (last >= room)
+		last = room - 1;
+	barrier_var(last);
+	return bpf_skb_load_bytes(ctx, ETH_HLEN, sample, last + 1) < 0 ? DROP_INVALID : 0;
 }
 
 /* The sample has the length of the frame, or what is allowed; beyond the packet it is zero. */

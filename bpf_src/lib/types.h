@@ -20,8 +20,13 @@
  */
 #define __verified_alone __attribute__((noinline))
 
-#define likely(x)	 __builtin_expect(!!(x), 1)
-#define unlikely(x)	 __builtin_expect(!!(x), 0)
+/* Keeps the compiler from reasoning across, where the verifier could not follow it. */
+#ifndef barrier_var
+#define barrier_var(var) __asm__ volatile("" : "+r"(var))
+#endif
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 union v4addr {
 	__be32 be32;
