@@ -27,6 +27,7 @@ COMMANDS = {
     "identity": ("cilium_py.cli.identity", "Security identities and their labels"),
     "lab": ("cilium_py.cli.lab", "Nodes and pods as network namespaces, to try things"),
     "monitor": ("cilium_py.cli.monitor", "Show drops, traces and policy verdicts as they happen"),
+    "nat": ("cilium_py.cli.nat", "Source NAT tables (bpf nat)"),
     "node": ("cilium_py.cli.node", "The nodes of the cluster"),
     "policy": ("cilium_py.cli.rules", "Rules that say who may talk to whom"),
     "status": ("cilium_py.cli.status", "Show the state of the node"),

@@ -58,6 +58,32 @@ class Entry6(Struct):
     pad: Annotated[bytes, Pad(6)]
 
 
+@layout(size=40)
+class OldEntry4(Struct):
+    """Up to 1.13."""
+
+    created: u64
+    host_local: u64
+    pad1: u64
+    pad2: u64
+    to_saddr: ip4
+    to_sport: be16
+    pad: Annotated[bytes, Pad(2)]
+
+
+@layout(size=56)
+class OldEntry6(Struct):
+    """Up to 1.13."""
+
+    created: u64
+    host_local: u64
+    pad1: u64
+    pad2: u64
+    to_saddr: ip6
+    to_sport: be16
+    pad: Annotated[bytes, Pad(6)]
+
+
 class Row(NamedTuple):
     protocol: str
     direction: str
@@ -71,9 +97,12 @@ class Row(NamedTuple):
     to_port: int
     created: int
     """In the clock of conntrack."""
-    needs_ct: int
+    needs_ct: int | None
+    """Since 1.14."""
     age: int | None = None
     """Seconds; None where nobody knows the clock."""
+    host_local: int | None = None
+    """Up to 1.13."""
 
 
 def is_shown(row: Row) -> bool:
@@ -82,6 +111,19 @@ def is_shown(row: Row) -> bool:
 
 
 def decode(key: Key4 | Key6, entry: Entry4 | Entry6) -> Row:
+    return row_of(key, entry, entry.needs_ct)
+
+
+def decode_old(key: Key4 | Key6, entry: OldEntry4 | OldEntry6) -> Row:
+    return row_of(key, entry, None, entry.host_local)
+
+
+def row_of(
+    key: Key4 | Key6,
+    entry: Entry4 | Entry6 | OldEntry4 | OldEntry6,
+    needs_ct: int | None,
+    host_local: int | None = None,
+) -> Row:
     flags = key.flags
     return Row(
         protocol_name(key.nexthdr),
@@ -95,19 +137,22 @@ def decode(key: Key4 | Key6, entry: Entry4 | Entry6) -> Row:
         entry.to_saddr,
         entry.to_sport,
         entry.created,
-        entry.needs_ct,
+        needs_ct,
+        None,
+        host_local,
     )
 
 
 def line(row: Row) -> str:
     """The line of `cilium-dbg bpf nat list`; without an age the time of creation stands raw."""
     words = "".join(word for word, is_set in ((" related", row.related), (" service", row.service)) if is_set)
+    last = f"NeedsCT={row.needs_ct}" if row.host_local is None else f"HostLocal={row.host_local}"
     created = row.created if row.age is None else f"{row.age}sec ago"
     return (
         f"{row.protocol} {row.direction} {bracketed(row.source, row.source_port)}"
         f" -> {bracketed(row.destination, row.destination_port)}{words}"
         f" XLATE_{'DST' if row.direction == 'IN' else 'SRC'} {bracketed(row.to, row.to_port)}"
-        f" Created={created} NeedsCT={row.needs_ct}"
+        f" Created={created} {last}"
     )
 
 
@@ -122,8 +167,8 @@ def compat_item(pair: Pair) -> GoStruct:
     return RECORD(compat_key(pair.key), value)
 
 
-LAYOUTS_4 = (Layout("1.12", Key4, Entry4, decode),)
-LAYOUTS_6 = (Layout("1.12", Key6, Entry6, decode),)
+LAYOUTS_4 = (Layout("1.14", Key4, Entry4, decode), Layout("1.12", Key4, OldEntry4, decode_old))
+LAYOUTS_6 = (Layout("1.14", Key6, Entry6, decode), Layout("1.12", Key6, OldEntry6, decode_old))
 GLOBAL = (
     Source("cilium_snat_v4_external", LAYOUTS_4, family=4),
     Source("cilium_snat_v6_external", LAYOUTS_6, family=6),

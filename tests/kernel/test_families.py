@@ -24,6 +24,7 @@ from cilium_py.maps import (
     lb_maglev,
     lb_services,
     multicast,
+    nat,
     nodeid,
     srv6_sid,
     subnet,
@@ -52,6 +53,7 @@ V6 = bytes.fromhex("fd000000000000000000000000000001")
 PODS = "0a010000" + "00" * 12
 NODE = "c0a80001" + "00" * 12
 TRIE = MapType.LPM_TRIE
+NAT_ENTRY = "64000000000000000100000000000000" + "00" * 16 + "0a0000019c400000"
 CASES = [
     Case("tunnel since 1.15", tunnel.MAP, "cilium_tunnel_map", PODS + "01000500", NODE + "01070000",
          (bytes.fromhex("0a010000"), 5, bytes.fromhex("c0a80001"), 7, None)),
@@ -89,6 +91,10 @@ CASES = [
     Case("egress since 1.20", egress.MAP, "cilium_egress_gw_policy_v4_v2", "280000000a0000010b000000",
          "0a000001" + "00000000" + "00" * 12 + "07000000" + "00" * 4,
          (V4, (bytes.fromhex("0b000000"), 8), V4, bytes(4), "Not Found", 7), None, TRIE),
+    Case("NAT since 1.14", nat.MAP, "cilium_snat_v4_external", "0a0000020a0000010035c3501100", NAT_ENTRY,
+         ("UDP", "OUT", V4, 50000, bytes.fromhex("0a000002"), 53, False, False, V4, 40000, 100, 1, None, None)),
+    Case("NAT up to 1.13", nat.MAP, "cilium_snat_v4_external", "0a0000020a0000010035c3501100", NAT_ENTRY,
+         ("UDP", "OUT", V4, 50000, bytes.fromhex("0a000002"), 53, False, False, V4, 40000, 100, None, None, 1), "1.12"),
     Case("L2 responder, IPv6", l2responder.MAP, "cilium_l2_responder_v6", V6.hex() + "0300000000000000",
          "0900000000000000", (V6, 3, 9)),
     Case("world CIDRs", worldcidrs.MAP, "cilium_world_cidrs4", "080000000b000000", "01",
