@@ -10,7 +10,7 @@ import click
 from cilium_py.cli.context import Settings, output_option, settings, show_family
 from cilium_py.cli.family import layout_option
 from cilium_py.cli.groups import Group
-from cilium_py.maps import srv6_policy, srv6_sid, srv6_vrf
+from cilium_py.maps import srv6_policy, srv6_sid, srv6_state, srv6_vrf
 from cilium_py.schema import MapDef
 from cilium_py.table import Family, explained
 
@@ -46,6 +46,20 @@ def sid(where: Settings, output: str | None, layout: str | None) -> None:
     cilium-py bpf srv6 sid -o jsonpath='{[*].sid}'
     """
     list_map(where, srv6_sid.MAP, output, layout)
+
+
+@srv6.command()
+@output_option
+@layout_option(srv6_state.MAP)
+@settings
+def state(where: Settings, output: str | None, layout: str | None) -> None:
+    """List flows and their outer addresses, of releases up to 1.15.
+
+    \b
+    cilium-py bpf srv6 state
+    cilium-py bpf srv6 state -o jsonl
+    """
+    list_map(where, srv6_state.MAP, output, layout)
 
 
 @srv6.command()
