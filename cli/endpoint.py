@@ -54,6 +54,18 @@ def _address(kind: Callable[[str], A]) -> Callable[[click.Context, click.Paramet
     return parse
 
 
+def _mac(_ctx: click.Context, _param: click.Parameter, text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    try:
+        mac = bytes.fromhex(text.replace(":", "").replace("-", ""))
+    except ValueError:
+        mac = b""
+    if len(mac) != 6 or mac[0] & 1 or not any(mac):
+        raise WrongUsage(f"--mac {text!r}: not the MAC address of an interface", hint="02:00:5e:10:00:01, say")
+    return mac
+
+
 def _options(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, int]:
     return dict(map(parse_option, texts))
 
@@ -80,6 +92,7 @@ def endpoint() -> None:
 @click.option("--netns", metavar="NAME|PATH|PID", help="network namespace of the workload")
 @click.option("--ifname", default="eth0", show_default=True, help="interface in the workload's namespace")
 @click.option("--host-ifname", help="host side of the pair; alone, an interface that is there already")
+@click.option("--mac", callback=_mac, help="with --host-ifname alone: MAC address of the workload's side")
 @click.option("--ip", "ipv4", metavar="IPV4", callback=_address(IPv4Address), help="IPv4 address [the next free one]")
 @click.option("--ipv6", metavar="IPV6", callback=_address(IPv6Address), help="IPv6 address [the next free one]")
 @click.option("-l", "--label", "labels", multiple=True, metavar="[SOURCE:]KEY[=VALUE]", help="security label; repeat")
@@ -96,6 +109,7 @@ def add(
     netns: str | None,
     ifname: str,
     host_ifname: str | None,
+    mac: bytes | None,
     ipv4: IPv4Address | None,
     ipv6: IPv6Address | None,
     labels: tuple[str, ...],
@@ -116,7 +130,7 @@ def add(
     from cilium_py.endpoint.add import Request
     from cilium_py.endpoint.add import add as add_endpoint
 
-    request = Request(name, netns, ifname, host_ifname, ipv4, ipv6, labels, number, container_id, options)
+    request = Request(name, netns, ifname, host_ifname, ipv4, ipv6, labels, mac, number, container_id, options)
     made = add_endpoint(where.paths, request)
     addresses = " ".join(map(str, made.addresses))
     click.echo(f"Endpoint {made.id}: {made.name} {addresses} identity {made.identity} interface {made.interface}")

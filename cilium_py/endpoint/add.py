@@ -37,6 +37,8 @@ class Request:
     ipv4: IPv4Address | None = None
     ipv6: IPv6Address | None = None
     labels: tuple[str, ...] = ()
+    mac: bytes | None = None
+    """MAC address of the workload's side of an interface that is there already."""
     id: int | None = None
     container_id: str = ""
     options: dict[str, int] = field(default_factory=dict)
@@ -73,10 +75,7 @@ def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpo
 def _make(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, request: Request, build: Build) -> Endpoint:
     wanted = label_words.canonical(request.labels) if request.labels else endpoint.labels
     identities = node.identity_store(paths)
-    user = f"{node.name}/{endpoint.id}"
-    identity = identities.allocate(wanted, user)
-    if endpoint.identity not in (0, identity):
-        identities.release(endpoint.identity, user)
+    identity = identities.allocate(wanted, f"{node.name}/{endpoint.id}")
     endpoint = replace(
         endpoint,
         labels=identities.labels(identity) or wanted,
@@ -89,6 +88,8 @@ def _make(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, request: Reque
 def _check(request: Request) -> None:
     if request.netns is None and request.interface is None:
         raise WrongUsage("neither a network namespace nor an interface was given", hint="--netns or --host-ifname")
+    if request.netns is None and request.mac is None:
+        raise WrongUsage(f"{request.interface}: the MAC address of its other side is needed", hint="--mac, or --netns")
     if request.netns is not None and not NetNamespace.parse(request.netns).exists():
         raise CiliumPyError(f"{request.netns}: no such network namespace")
     for name in (request.interface, request.pod_interface):
@@ -139,7 +140,9 @@ def _choose(node: NodeConfig, request: Request, known: list[Endpoint]) -> Endpoi
         name=name or str(number),
         interface=request.interface or f"lxc{digest[:12]}",
         pod_interface=request.pod_interface,
+        pod_mac=request.mac or bytes(6),
         netns=request.netns,
+        owns_interface=interface.is_missing(request.netns, request.pod_interface),
         container_id=request.container_id,
         ipv4=request.ipv4 or _free_ipv4(node.ipv4, known, request),
         ipv6=request.ipv6 or _free_ipv6(node.ipv6, known, request),

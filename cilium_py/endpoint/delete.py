@@ -34,7 +34,7 @@ def delete_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> boo
     interface.withdraw(node, endpoint)
     entries.drop_local(paths, endpoint.addresses)
     programs.remove(paths, endpoint.id, *hooks(paths, node, endpoint))
-    free = node.identity_store(paths).release(endpoint.identity, f"{node.name}/{endpoint.id}")
+    free = node.identity_store(paths).release(f"{node.name}/{endpoint.id}")
     for directory in (paths.endpoint_next, paths.endpoint_failed, paths.endpoint):
         state.remove_directory(directory(endpoint.id))
     store.lock_of(paths, endpoint.id).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cilium_py.errors import CiliumPyError
 from cilium_py.net import address, link, neighbour, route, sysctl
 from cilium_py.net.link import Interface
+from cilium_py.net.namespace import NetNamespace
 from cilium_py.net.netlink import netlink
 from cilium_py.node.config import Family4, Family6, NodeConfig
 
@@ -49,11 +50,18 @@ def provide(node: NodeConfig, endpoint: Endpoint) -> Endpoint:
         interface_mac=host_side.mac,
         pod_mac=pod_side.mac,
         netns_cookie=namespace.cookie(),
-        owns_interface=endpoint.owns_interface or existing is None,
     )
     with netlink(node.namespace) as socket:
         _settle_host_side(socket, node, endpoint, host_side)
     return endpoint
+
+
+def is_missing(netns: str | None, name: str) -> bool:
+    """Whether the workload's namespace lacks the interface, so that `provide` is to make it."""
+    if netns is None:
+        return False
+    with netlink(NetNamespace.parse(netns)) as socket:
+        return link.find(socket, name) is None
 
 
 def withdraw(node: NodeConfig, endpoint: Endpoint) -> None:
@@ -82,8 +90,7 @@ def _settle_host_side(socket: IPRoute, node: NodeConfig, endpoint: Endpoint, int
     routers = {family.router.version: family.router for family in node.families}
     for own in endpoint.addresses:
         route.put(socket, ip_network(own), interface.index, source=routers.get(own.version))
-        if any(endpoint.pod_mac):
-            neighbour.put(socket, interface.index, own, endpoint.pod_mac)
+        neighbour.put(socket, interface.index, own, endpoint.pod_mac)
 
 
 def _settle_pod_side(socket: IPRoute, node: NodeConfig, endpoint: Endpoint, interface: Interface) -> None:

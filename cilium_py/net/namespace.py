@@ -56,7 +56,7 @@ class NetNamespace:
     def exists(self) -> bool:
         """Whether a namespace is there; a bare file is what a crash or a reboot leaves."""
         try:
-            return self.path.stat().st_dev != self.path.parent.stat().st_dev or self.path.is_symlink()
+            return self.path.stat().st_dev != self.path.parent.stat().st_dev
         except FileNotFoundError:
             return False
 

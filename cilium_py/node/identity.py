@@ -45,32 +45,29 @@ class IdentityStore:
     directory: Path
 
     def allocate(self, labels: Iterable[str], user: str) -> int:
-        """The number of a label set, a new one if it is not in use; `user` holds it until `release`."""
+        """The number of a label set, a new one if it is not in use; `user` holds it, and no other, until `release`."""
         wanted = label_words.canonical(labels) or ("reserved:init",)
-        if len(wanted) == 1 and (reserved := reserved_number(wanted[0])) is not None:
-            return reserved
+        reserved = reserved_number(wanted[0]) if len(wanted) == 1 else None
         with state.locked(self._lock):
             known = self._read()
-            identity = next((i for i in known.values() if i.labels == wanted), None)
-            if identity is None:
-                identity = Identity(_first_free(known), wanted)
-                known[identity.number] = identity
-            identity.users.add(user)
+            identity = None
+            if reserved is None:
+                identity = next((i for i in known.values() if i.labels == wanted), None)
+                if identity is None:
+                    identity = Identity(_first_free(known), wanted)
+                    known[identity.number] = identity
+                identity.users.add(user)
+            _leave(known, user, staying_at=identity)
             self._write(known)
-        return identity.number
+        return identity.number if identity is not None else reserved or 0
 
-    def release(self, number: int, user: str) -> bool:
-        """Give the number back; True if nobody uses it any more and it is free."""
+    def release(self, user: str) -> bool:
+        """Give back what the user holds, if anything; True if nobody else held it and the number is free."""
         with state.locked(self._lock):
             known = self._read()
-            identity = known.get(number)
-            if identity is None:
-                return False
-            identity.users.discard(user)
-            if not identity.users:
-                del known[number]
+            freed = _leave(known, user)
             self._write(known)
-        return number not in known
+        return freed
 
     def labels(self, number: int) -> tuple[str, ...] | None:
         """The labels that a number stands for, or None."""
@@ -110,6 +107,17 @@ class IdentityStore:
             for number, identity in sorted(known.items())
         }
         state.write_json(self._file, document)
+
+
+def _leave(known: dict[int, Identity], user: str, staying_at: Identity | None = None) -> bool:
+    """Take the user from every identity but one, and drop those that nobody holds; True if there were such."""
+    for identity in known.values():
+        if identity is not staying_at:
+            identity.users.discard(user)
+    unused = [number for number, identity in known.items() if not identity.users]
+    for number in unused:
+        del known[number]
+    return bool(unused)
 
 
 def reserved_number(label: str) -> int | None:

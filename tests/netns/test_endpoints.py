@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_interface, ip_network
 
 import pytest
 
@@ -22,7 +22,7 @@ from cilium_py.endpoint.delete import delete
 from cilium_py.endpoint.regenerate import regenerate
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.lab import Lab, build, teardown
-from cilium_py.net import libc, link
+from cilium_py.net import address, libc, link, route
 from cilium_py.net.namespace import NetNamespace
 from cilium_py.net.netlink import netlink
 from cilium_py.node.config import NodeConfig
@@ -95,7 +95,7 @@ def test_asking_twice_changes_nothing(empty: Lab) -> None:
         (Request(netns="made1", name="web"), "has it already"),
         (Request(netns="made1", id=1), "has it already"),
         (Request(netns="no-such"), "no such network namespace"),
-        (Request(interface="no-such", ipv4=IPv4Address("10.244.1.79")), "no such network interface"),
+        (Request(interface="no-such", ipv4=IPv4Address("10.244.1.79"), mac=bytes(6)), "no such network interface"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -111,6 +111,7 @@ def test_conflicts_change_nothing(empty: Lab, request_: Request, words: str) -> 
     "request_",
     [
         Request(),
+        Request(interface="theirs", ipv4=IPv4Address("10.244.1.90")),
         Request(netns="../escape"),
         Request(netns="made0", name="../../escape"),
         Request(netns="made0", pod_interface="a/b"),
@@ -192,6 +193,7 @@ def test_killed_while_adding(empty: Lab, phase: str) -> None:
         delete(paths, 1)
         assert pins(empty) == before
         assert store.ids(paths) == []
+        assert NodeConfig.load(paths).identity_store(paths).all() == []
 
 
 def _add_and_die(lab: Lab, netns: str, phase: str) -> None:
@@ -233,12 +235,19 @@ def test_namespace_gone(empty: Lab) -> None:
 def test_existing_interface(empty: Lab) -> None:
     """An interface that someone else made gets programs, and keeps itself when the endpoint goes."""
     paths = empty.paths("node1")
-    node = NetNamespace.named(empty.netns("node1"))
+    node, workload = NetNamespace.named(empty.netns("node1")), NetNamespace.named("made5")
+    theirs, own = bytes.fromhex("020000000007"), IPv4Address("10.244.1.90")
     with netlink(node) as socket:
-        link.create_veth(socket, "theirs", "eth7", peer_namespace=NetNamespace.named("made5"))
-    made = add(paths, Request(interface="theirs", ipv4=IPv4Address("10.244.1.90")))
+        link.create_veth(socket, "theirs", "eth7", None, theirs, workload)
+    with netlink(workload) as socket:
+        index = link.get(socket, "eth7").index
+        address.put(socket, index, ip_interface(own))
+        link.set_up(socket, index)
+        route.put(socket, ip_network("0.0.0.0/0"), index)
+    made = add(paths, Request(interface="theirs", ipv4=own, mac=theirs))
     assert (made.name, made.ipv6) == ("theirs", None)
     assert status.problems(paths, NodeConfig.load(paths), made) == []
+    assert ping(empty, "node1", str(own))
     delete(paths, made.id)
     with netlink(node) as socket:
         assert link.find(socket, "theirs") is not None

@@ -62,12 +62,22 @@ def test_a_number_lives_as_long_as_its_users(tmp_path: Path) -> None:
     number = store.allocate(["app=web"], "node1/1")
     store.allocate(["app=web"], "node1/1")
     store.allocate(["app=web"], "node2/1")
-    assert not store.release(number, "node1/1")
+    assert not store.release("node1/1")
     assert store.labels(number) is not None
-    assert store.release(number, "node2/1")
+    assert store.release("node2/1")
     assert store.labels(number) is None
-    assert not store.release(number, "node2/1")
+    assert not store.release("node2/1")
     assert store.allocate(["app=db"], "node1/1") == number
+
+
+def test_a_user_holds_one_identity(tmp_path: Path) -> None:
+    store = IdentityStore(tmp_path)
+    first = store.allocate(["app=web"], "node1/1")
+    second = store.allocate(["app=db"], "node1/1")
+    assert [identity.number for identity in store.all()] == [second]
+    assert first != second
+    store.allocate(["reserved:health"], "node1/1")
+    assert store.all() == []
 
 
 @pytest.mark.parametrize(("label", "number"), [("reserved:health", 4), ("reserved:host", 1), ("reserved:init", 5)])
