@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cilium_py import maps
+from cilium_py.cli.context import Settings
 from cilium_py.cli.main import LazyGroup
 from cilium_py.schema import MapDef
 
@@ -34,6 +35,17 @@ ALIASES = {"fragments": "frag", "mcast": "multicast", "template": "sha"}
 
 class FamilyGroup(LazyGroup):
     """Finds a command's definition by file name: maps/ipcache.py is `ipcache`, maps/lb_maglev.py is `lb maglev`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = ctx.find_object(Settings)
+        if given is not None and given.compat:
+            from cilium_py.cli.usage import instead_of
+
+            help = instead_of(args, [name for name in args[:1] if self.get_command(ctx, name) is not None])
+            if help is not None:
+                click.echo(help, nl=False)
+                ctx.exit(0)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *(d.command[0] for d in definitions())} - HIDDEN)
