@@ -134,7 +134,7 @@ def subscriber_list(where: Settings, wanted: str, output: str | None) -> None:
     elif form.compat:
         show_as_cilium_dbg(form, rows)
     else:
-        flat = (SubscriberRow(row.group, *each) for row in sorted(rows) for each in sorted(row.subscribers))
+        flat = (SubscriberRow(row.group, *each) for row in sorted(rows) for each in row.subscribers)
         show(form, flat, SubscriberRow, Table((), lambda _row: ()))
 
 

@@ -69,7 +69,7 @@ def decode(key: Key, inner: list[tuple[bytes, bytes]]) -> Row:
         if len(value) != Value.size:
             raise LayoutMismatch(f"group {ip(key.value)}: subscribers of {len(value)} bytes, known are {Value.size}")
     values = (Value.unpack(value) for _, value in inner)
-    return Row(key.value, [Subscriber(value.saddr, value.ifindex, value.flags != 0) for value in values])
+    return Row(key.value, sorted(Subscriber(value.saddr, value.ifindex, value.flags != 0) for value in values))
 
 
 def cells(row: Row) -> tuple[str]:
@@ -79,7 +79,7 @@ def cells(row: Row) -> tuple[str]:
 def subscriber_lines(row: Row) -> Iterator[str]:
     """Columns of `multicast subscriber list`: the group beside its first subscriber, or alone if it has none."""
     group = ip(row.group)
-    for subscriber in sorted(row.subscribers):
+    for subscriber in row.subscribers:
         kind = "Remote Node" if subscriber.remote else "Local Endpoint"
         yield f"{group:{COLUMN}}{ip(subscriber.address):{COLUMN}}{kind:{COLUMN}}"
         group = ""

@@ -90,7 +90,7 @@ def test_lines_of_subscribers() -> None:
     alone = multicast.Row(b"\xe5\0\0\2", [])
     two = multicast.Row(
         b"\xe5\0\0\1",
-        [multicast.Subscriber(b"\x0a\x64\0\2", 7, True), multicast.Subscriber(b"\x0a\x64\0\1", 0, False)],
+        [multicast.Subscriber(b"\x0a\x64\0\1", 0, False), multicast.Subscriber(b"\x0a\x64\0\2", 7, True)],
     )
     assert list(multicast.subscriber_lines(alone)) == ["229.0.0.2       "]
     assert list(multicast.subscriber_lines(two)) == [
