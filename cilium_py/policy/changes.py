@@ -37,8 +37,12 @@ class Step:
     entry: Entry | None
 
 
-def plan(old: MapState, new: MapState) -> Iterator[Step]:
-    """The steps from old to new, in order. Entries that stay as they are do not occur."""
+def plan(old: MapState, new: MapState, whole: MapState | None = None) -> Iterator[Step]:
+    """The steps from old to new, in order. Entries that stay as they are do not occur.
+
+    They need not be given: `whole` is then all that there is to be, and old and new are what differs.
+    """
+    whole = new if whole is None else whole
     ordered: list[tuple[tuple[int, int, int], Step]] = []
     for key, entry in new.items():
         before = old.get(key)
@@ -49,19 +53,13 @@ def plan(old: MapState, new: MapState) -> Iterator[Step]:
             ordered.append(((1, before.rank, 1), Step(key, entry)))
     for key, entry in old.items():
         if key not in new:
-            stronger = _strongest_above(key, new)
+            stronger = _strongest_above(key, whole)
             if stronger > entry.rank:
                 ordered.append(((0, -stronger, 1), Step(key, None)))
             else:
                 ordered.append(((1, entry.rank, 0), Step(key, None)))
     ordered.sort(key=lambda pair: pair[0])
     return (step for _, step in ordered)
-
-
-def count(old: MapState, new: MapState) -> Changes:
-    changed = sum(1 for key, entry in new.items() if key in old and old[key] != entry)
-    added = sum(1 for key in new if key not in old)
-    return Changes(added, changed, len(old) + added - len(new), len(new) - added - changed)
 
 
 def _strongest_above(key: Key, state: MapState) -> int:

@@ -23,6 +23,8 @@ from .repository import Repository
 if TYPE_CHECKING:
     from cilium_py.endpoint.model import Endpoint
 
+    from .changes import Changes
+
 
 class Outcome(NamedTuple):
     """How an endpoint came to a revision."""
@@ -85,12 +87,8 @@ def refresh_others(paths: NodePaths, endpoint_id: int) -> None:
 
 
 def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
-    from cilium_py.bpf.map import BpfMap
     from cilium_py.endpoint.model import Policy
     from cilium_py.endpoint.regenerate import Build, regenerate_locked
-    from cilium_py.loader.pins import policy_pin
-
-    from . import table
 
     store.load(paths, endpoint_id)
     with state.locked(store.lock_of(paths, endpoint_id)):
@@ -98,16 +96,30 @@ def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
         wanted = calculate(paths, node, endpoint)
         if wanted is None:
             return Outcome(endpoint_id, rules.FIRST_REVISION, 0, 0, 0, False)
-        pin, directory = policy_pin(paths, endpoint_id), paths.endpoint(endpoint_id)
-        policy = Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)
-        if not endpoint.policy.revision or not directory.exists() or not pin.exists() or not table.fits(pin, wanted):
+        changes = _apply_in_place(paths, endpoint, wanted)
+        if changes is None:
             regenerate_locked(paths, node, endpoint, Build())
             return Outcome(endpoint_id, wanted.revision, 0, 0, 0, True, wanted.remarks)
-        with BpfMap.open(pin, read_only=False) as opened:
-            changes = table.apply(opened, wanted)
-        store.save(directory, replace(endpoint, policy=policy))
+        policy = Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)
+        store.save(paths.endpoint(endpoint_id), replace(endpoint, policy=policy))
     counts = changes.added, changes.changed, changes.deleted
     return Outcome(endpoint_id, wanted.revision, *counts, reloaded=False, remarks=wanted.remarks)
+
+
+def _apply_in_place(paths: NodePaths, endpoint: Endpoint, wanted: DesiredPolicy) -> Changes | None:
+    """Bring the map that the programs use to the policy; None if it has no room for that, or is none of rules yet."""
+    from cilium_py.bpf.map import BpfMap
+    from cilium_py.loader.pins import policy_pin
+
+    from . import table
+
+    if not endpoint.policy.revision or not paths.endpoint(endpoint.id).exists():
+        return None
+    try:
+        with BpfMap.open(policy_pin(paths, endpoint.id), read_only=False) as opened:
+            return table.apply(opened, wanted)
+    except (FileNotFoundError, table.PolicyMapTooSmall):
+        return None
 
 
 def install(paths: NodePaths, repository: Repository) -> Iterator[Outcome]:

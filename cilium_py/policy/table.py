@@ -14,7 +14,7 @@ from cilium_py.maps import policy as shape
 from cilium_py.maps.policy import DENY, EXPLICIT_AUTH, FULL_BITS, PREFIX_SHIFT, STATIC_BITS
 from cilium_py.schema.struct import swap
 
-from .changes import Changes, Step, count, plan
+from .changes import Changes, Step, plan
 from .desired import DesiredPolicy
 from .mapstate import ALLOW, ANYONE, Entry, Key
 from .ports import EVERYTHING, L4
@@ -87,33 +87,50 @@ def fits(pin: Path, policy: DesiredPolicy) -> bool:
     check_size(policy)
     try:
         with BpfMap.open(pin) as table:
-            return len(read(table).keys() | policy.entries.keys()) <= table.info.max_entries
+            wanted = set(map(pack_key, policy.entries))
+            return len(wanted.union(key for key, _ in table.entries())) <= table.info.max_entries
     except FileNotFoundError:
         return len(policy.entries) <= LEAST_ROOM
 
 
 def apply(table: BpfMap, policy: DesiredPolicy) -> Changes:
-    """Bring a map to the policy, touching no entry that stays. See `changes` for the order."""
+    """Bring a map to the policy, touching no entry that stays. See `changes` for the order.
+
+    Raises PolicyMapTooSmall before anything is written.
+    """
     check_size(policy)
-    old, foreign = {}, []
-    for data, value in table.entries():
+    present = dict(table.entries())
+    wanted = {pack_key(key): pack_value(key, entry) for key, entry in policy.entries.items()}
+    if len(present.keys() | wanted.keys()) > table.info.max_entries:
+        raise PolicyMapTooSmall(
+            f"the policy map has room for {table.info.max_entries} entries, too few to replace {len(present)} by"
+            f" {len(wanted)} while packets pass"
+        )
+    old, foreign = _decoded(present.items() - wanted.items())
+    # In the order of the policy: neighbours in the trie are written one after the other.
+    both = zip(policy.entries.items(), wanted.items(), strict=True)
+    new = {key: entry for (key, entry), (data, value) in both if present.get(data) != value}
+    for key in [key for key, entry in new.items() if old.get(key) == entry]:
+        # The same verdict, but not as we write it: with another prefix length, say.
+        table.update(pack_key(key), pack_value(key, new[key]))
+    _write(table, plan(old, new, policy.entries), policy)
+    for data in foreign:
+        table.delete(data)
+    added = len(wanted.keys() - present.keys())
+    changed = len(new) - added
+    return Changes(added, changed, len(present.keys() - wanted.keys()), len(wanted) - added - changed)
+
+
+def _decoded(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[dict[Key, Entry], list[bytes]]:
+    """The entries, and the keys that no policy of ours could have written."""
+    entries, foreign = {}, []
+    for data, value in pairs:
         key = unpack_key(data)
         if key is None:
             foreign.append(data)
         else:
-            old[key] = unpack_value(value)
-            if pack_value(key, old[key]) != value and policy.entries.get(key) == old[key]:
-                # The same verdict, but not as we write it: with another prefix length, say.
-                table.update(data, pack_value(key, old[key]))
-    if len(old.keys() | policy.entries.keys()) + len(foreign) > table.info.max_entries:
-        raise PolicyMapTooSmall(
-            f"the policy map has room for {table.info.max_entries} entries, too few to replace {len(old)} by"
-            f" {len(policy.entries)} while packets pass"
-        )
-    _write(table, plan(old, policy.entries), policy)
-    for data in foreign:
-        table.delete(data)
-    return count(old, policy.entries)
+            entries[key] = unpack_value(value)
+    return entries, foreign
 
 
 def open_up(table: BpfMap, directions: Iterable[Direction]) -> None:
