@@ -6,15 +6,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cilium_py.errors import MapMissing, WrongUsage
 from cilium_py.paths import NodePaths
-from cilium_py.render import FORMATS, Output, write
-from cilium_py.schema import Line, Pair, Table
-from cilium_py.table import Family, OpenTable
+
+if TYPE_CHECKING:
+    from cilium_py.render import Output
+    from cilium_py.schema import Line, Pair, Table
+    from cilium_py.table import Family, OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,6 +31,8 @@ class Settings:
     verbose: int = 0
 
     def output(self, text: str | None) -> Output:
+        from cilium_py.render import Output
+
         return Output.parse(text, self.compat)
 
 
@@ -53,6 +57,8 @@ def node_paths(bpf_root: str | None, state_dir: str | None) -> NodePaths:
 
 
 def complete_output(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from cilium_py.render import FORMATS
+
     return [f for f in (*FORMATS[:-1], "jsonpath=") if f.startswith(incomplete)]
 
 
@@ -81,6 +87,8 @@ def confirm(question: str, yes: bool) -> None:
 
 def show(output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R]) -> None:
     """Write rows to stdout and see that they arrived."""
+    from cilium_py.render import write
+
     stream = sys.stdout.buffer
     try:
         write(stream, output, rows, row, text)
