@@ -75,18 +75,11 @@ def test_backends_have_their_ports_and_zones() -> None:
 
 @pytest.mark.parametrize(("command", "maps", "_expected", "_but"), TABLES, ids=[table[0] for table in TABLES])
 def test_machine_forms_agree(command: str, maps: list[str], _expected: str, _but: Lines) -> None:
-    forms = {
-        form: run(CORPUS, maps, ["bpf", *command.split(), "-o", form]).stdout
-        for form in ("json", "jsonl", "csv", "yaml")
-    }
-    rows = json.loads(forms["json"])
+    rows = json.loads(run(CORPUS, maps, ["bpf", *command.split(), "-o", "json"]).stdout)
+    table = list(csv.reader(io.StringIO(run(CORPUS, maps, ["bpf", *command.split(), "-o", "csv"]).stdout)))
     assert rows
-    assert [json.loads(line) for line in forms["jsonl"].splitlines()] == rows
-    table = list(csv.reader(io.StringIO(forms["csv"])))
     assert table[0] == list(rows[0])
     assert len(table) == len(rows) + 1
-    yaml = pytest.importorskip("yaml")
-    assert yaml.safe_load(forms["yaml"]) == rows
 
 
 OTHERS = {
