@@ -63,6 +63,3 @@ __verified_alone int drop_packet_at(struct __sk_buff *ctx, const struct drop_sit
 	send_event(ctx, &msg, sizeof(msg), captured);
 	return TC_ACT_SHOT;
 }
-
-#define drop_packet(ctx, site, reason) \
-	drop_packet_at(ctx, site, reason, __LINE__, source_file_id(__FILE_NAME__))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Only the first fragment of a datagram has ports. They are remembered for the others, in
- * whichever order they come.
+ * Only the first fragment of a datagram has ports. They are remembered for the others; one that
+ * comes before the first is dropped.
  */
 #pragma once
 

@@ -178,8 +178,8 @@ static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, 
 		}
 		break;
 	default:
-		/* What comes from the ingress proxy has been let in by it. */
 		state.loopback = ingress_loopback(buffer, ipv6);
+		/* What comes from the ingress proxy has been let in by it. */
 		if (!from_ingress_proxy(ctx) && !state.loopback) {
 			ret = ingress_policy(ctx, buffer, ipv6, src_label, &source, proxy_port,
 					     ext_err);

@@ -9,7 +9,6 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define __section_tc   SEC("tc")
 #define __maybe_unused __attribute__((unused))
 #define __packed       __attribute__((packed))
 
@@ -19,11 +18,6 @@
  * every byte behind them must be set: such structs have their padding spelt out.
  */
 #define __verified_alone __attribute__((noinline))
-
-/* Keeps the compiler from reasoning across, where the verifier could not follow it. */
-#ifndef barrier_var
-#define barrier_var(var) __asm__ volatile("" : "+r"(var))
-#endif
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
