@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
+from collections.abc import Iterator
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
-from cilium_py.errors import CiliumPyError
-from cilium_py.schema.golang import Blob, GoStruct, Marshaled, Named, Time
+from cilium_py.schema.golang import Blob, GoStruct, Marshaled, Named
 
 HTML = str.maketrans({
     "<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029",
@@ -16,12 +17,12 @@ HTML = str.maketrans({
 
 def indented(value: Any) -> str:
     """Over several lines, two spaces a level."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False).translate(HTML)
+    return _json(value, "\n", "  ", ": ")
 
 
 def compact(value: Any) -> str:
     """On one line without spaces."""
-    return json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False).translate(HTML)
+    return _json(value, "", "", ":")
 
 
 def is_marshaled(value: Any) -> bool:
@@ -29,29 +30,41 @@ def is_marshaled(value: Any) -> bool:
     return isinstance(value, Marshaled)
 
 
-def plain(value: Any) -> Any:
-    """A Go value in terms of Python's json module: embedded structs dissolved, keys of maps sorted."""
-    if isinstance(value, GoStruct):
-        return _object(value)
-    if isinstance(value, dict):
-        return {str(key): plain(value[key]) for key in sorted(value)}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+def _json(value: Any, newline: str, step: str, colon: str) -> str:
+    """`newline` is a line's end and the indent of the line that closes this value."""
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, int):
+        return ("true" if value else "false") if isinstance(value, bool) else int.__repr__(value)
+    if value is None:
+        return "null"
+    inner = newline + step
     if isinstance(value, Blob):
-        return b64encode(value).decode()
-    if isinstance(value, Time) and value[4] != "-":
-        raise CiliumPyError(f"{value}: JSON has no years beyond 9999 in Go", "leave out --compat, or take -o yaml")
-    return list(value) if isinstance(value, bytes) else value
+        return f'"{b64encode(value).decode()}"'
+    if isinstance(value, bytes):
+        return f"[{inner}{f',{inner}'.join(map(str, value))}{newline}]" if value else "[]"
+    if isinstance(value, (list, tuple)):
+        items = [_json(item, inner, step, colon) for item in value]
+        return f"[{inner}{f',{inner}'.join(items)}{newline}]" if items else "[]"
+    members = [f"{_quoted(name)}{colon}{_json(item, inner, step, colon)}" for name, item in _members(value)]
+    return f"{{{inner}{f',{inner}'.join(members)}{newline}}}" if members else "{}"
 
 
-def _object(struct: GoStruct) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for field, value in zip(struct.type.fields, struct.values, strict=True):
-        if field.embedded and not field.json and isinstance(value, GoStruct):
-            fields.update(_object(value))
+def _members(value: GoStruct | dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values of an object: embedded structs dissolved, keys of a map sorted."""
+    if isinstance(value, dict):
+        yield from ((str(key), value[key]) for key in sorted(value))
+        return
+    for field, item in zip(value.type.fields, value.values, strict=True):
+        if field.embedded and not field.json and isinstance(item, GoStruct):
+            yield from _members(item)
         else:
-            fields[field.json or field.name] = plain(value)
-    return fields
+            yield field.json or field.name, item
+
+
+@lru_cache(4096)
+def _quoted(text: str) -> str:
+    return encode_basestring(text).translate(HTML)
 
 
 def said(value: Any) -> str:

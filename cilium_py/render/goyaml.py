@@ -77,7 +77,7 @@ def _deeper(indent: int) -> int:
 
 def _scalar_lines(start: str, value: Any, indent: int) -> Iterator[str]:
     if isinstance(value, str) and "\n" in value and _literal_allowed(value):
-        chomp = "+" if value.endswith("\n\n") else "" if value.endswith("\n") else "-"
+        chomp = "+" if value == "\n" or value.endswith("\n\n") else "" if value.endswith("\n") else "-"
         hint = str(INDENT) if value[0] in " \n" else ""
         yield f"{start}|{hint}{chomp}"
         yield from (" " * indent + line if line else "" for line in value.removesuffix("\n").split("\n"))

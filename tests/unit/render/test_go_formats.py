@@ -61,6 +61,8 @@ def test_yaml_of_go_values() -> None:
         ("-x", "-x"),
         ("tab\t", '"tab\\t"'),
         ("two\nlines", "|-\n    two\n    lines"),
+        ("ends\n", "|\n    ends"),
+        ("\n", "|4+\n"),
         (None, "null"),
         (True, "true"),
         ([], "[]"),
@@ -71,12 +73,17 @@ def test_yaml_scalars(value: Any, text: str) -> None:
     assert goyaml.document({"k": value}) == f"k: {text}\n"
 
 
+def is_hinted(text: str) -> bool:
+    """A literal whose first line begins with a space: within a list, yaml.v3 gives it a wrong hint, and so do we."""
+    return "\n" in text and text[0] in " \n"
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=12).filter(lambda text: not is_hinted(text))
+
+
 @given(
     st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=12),
+        st.none() | st.booleans() | st.integers() | TEXTS,
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc-:# 0", max_size=5), inner, max_size=4),
         max_leaves=12,
     )
