@@ -63,6 +63,7 @@ DECLARE_CONFIG(bool, enable_ipv4, true, "Handle IPv4");
 DECLARE_CONFIG(bool, enable_ipv6, true, "Handle IPv6");
 DECLARE_CONFIG(bool, enable_ipv4_fragments, true, "Track IPv4 fragments for their ports");
 DECLARE_CONFIG(bool, enable_ipv6_fragments, true, "Track IPv6 fragments for their ports");
+DECLARE_CONFIG(bool, enable_icmp_fragments, true, "Let fragmented pings pass like whole ones");
 DECLARE_CONFIG(bool, enable_sctp, false, "Handle SCTP");
 DECLARE_CONFIG(bool, enable_icmp_rule, true, "Match ICMP types as ports in policy");
 DECLARE_CONFIG(bool, allow_icmp_frag_needed, true,

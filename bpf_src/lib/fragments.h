@@ -64,27 +64,26 @@ struct fragment {
 	__u8 pad[2];
 };
 
-/*
- * Get the ports of a fragment: from the packet if it is the first one (and remember them under the
- * key), else from memory. ports: source, then destination.
- */
-static __always_inline int fragment_ports(struct __sk_buff *ctx, void *map, const void *key,
-					  bool has_l4, __u32 l4_off, enum metric_dir dir,
-					  __be16 *ports)
+/* Keep the ports of a first fragment: source, then destination. */
+static __always_inline void fragment_remember(struct __sk_buff *ctx, void *map, const void *key,
+					      enum metric_dir dir, const __be16 *ports)
 {
-	__u32 *known, found;
+	__u32 value;
 
-	if (!has_l4) {
-		known = bpf_map_lookup_elem(map, key);
-		if (!known)
-			return DROP_FRAG_NOT_FOUND;
-		found = *known;
-	} else if (bpf_skb_load_bytes(ctx, l4_off, &found, sizeof(found)) < 0) {
-		return DROP_CT_INVALID_HDR;
-	} else if (bpf_map_update_elem(map, key, &found, BPF_ANY) < 0) {
+	__builtin_memcpy(&value, ports, sizeof(value));
+	if (bpf_map_update_elem(map, key, &value, BPF_ANY) < 0)
 		update_metrics(ctx->len, dir, REASON_FRAG_PACKET_UPDATE);
-	}
 	update_metrics(ctx->len, dir, REASON_FRAG_PACKET);
-	__builtin_memcpy(ports, &found, sizeof(found));
+}
+
+static __always_inline int fragment_recall(struct __sk_buff *ctx, void *map, const void *key,
+					   enum metric_dir dir, __be16 *ports)
+{
+	__u32 *value = bpf_map_lookup_elem(map, key);
+
+	if (!value)
+		return DROP_FRAG_NOT_FOUND;
+	__builtin_memcpy(ports, value, sizeof(*value));
+	update_metrics(ctx->len, dir, REASON_FRAG_PACKET);
 	return 0;
 }

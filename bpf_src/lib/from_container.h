@@ -177,6 +177,7 @@ static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer 
 		.protocol = ct_protocol(buffer, ipv6),
 		.egress = true,
 		.ipv6 = ipv6,
+		.later_fragment = ct_later_fragment(buffer, ipv6),
 	};
 	struct policy_verdict verdict = {};
 

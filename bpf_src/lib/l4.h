@@ -50,43 +50,37 @@ static __always_inline int l4_icmp(struct __sk_buff *ctx, __u32 l4_off, bool ipv
 }
 
 /*
- * ports: source, then destination, as in the packet. Fragments after the first have no TCP flags,
- * and fragmented ICMP is refused, for its type decides what it is.
+ * ports: source, then destination, as in the packet. Fragments after the first have no TCP flags.
+ * Of fragmented ICMP only echoes can be told by their identifier; everything else is refused.
  */
 static __always_inline int l4_extract(struct __sk_buff *ctx, __u8 protocol, __u32 l4_off, bool ipv6,
 				      const struct fragment *fragment, void *frag_map,
 				      const void *frag_key, enum metric_dir dir, __be16 *ports,
 				      __u8 *tcp_flags, __u8 *tuple_flags)
 {
+	bool icmp = protocol == (ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 	int ret;
 
-	switch (protocol) {
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		if ((protocol == IPPROTO_ICMPV6) != ipv6)
-			return DROP_CT_UNKNOWN_PROTO;
-		if (fragment->is_fragment)
-			return DROP_INVALID;
-		return l4_icmp(ctx, l4_off, ipv6, ports, tuple_flags);
-	case IPPROTO_SCTP:
-		if (!enable_sctp)
-			return DROP_CT_UNKNOWN_PROTO;
-		break;
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-		break;
-	default:
+	if (!icmp && protocol != IPPROTO_TCP && protocol != IPPROTO_UDP &&
+	    !(enable_sctp && protocol == IPPROTO_SCTP))
 		return DROP_CT_UNKNOWN_PROTO;
-	}
+	if (icmp && fragment->is_fragment && !enable_icmp_fragments)
+		return DROP_INVALID;
+	if (unlikely(!fragment->has_l4))
+		return fragment_recall(ctx, frag_map, frag_key, dir, ports);
 
-	if (unlikely(fragment->is_fragment)) {
-		ret = fragment_ports(ctx, frag_map, frag_key, fragment->has_l4, l4_off, dir, ports);
+	if (icmp) {
+		ret = l4_icmp(ctx, l4_off, ipv6, ports, tuple_flags);
 		if (IS_ERR(ret))
 			return ret;
+		if (fragment->is_fragment && !(ports[0] | ports[1]))
+			return DROP_INVALID;
 	} else if (bpf_skb_load_bytes(ctx, l4_off, ports, 2 * sizeof(*ports)) < 0) {
 		return DROP_CT_INVALID_HDR;
 	}
-	if (protocol == IPPROTO_TCP && fragment->has_l4 &&
+	if (unlikely(fragment->is_fragment))
+		fragment_remember(ctx, frag_map, frag_key, dir, ports);
+	if (protocol == IPPROTO_TCP &&
 	    bpf_skb_load_bytes(ctx, l4_off + TCP_FLAGS_OFFSET, tcp_flags, sizeof(*tcp_flags)) < 0)
 		return DROP_CT_INVALID_HDR;
 	return 0;

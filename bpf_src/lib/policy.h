@@ -101,7 +101,8 @@ struct policy_query {
 	__u8 protocol;
 	bool egress;
 	bool ipv6;
-	__u8 pad[3];
+	bool later_fragment;
+	__u8 pad[2];
 };
 
 /* code: TC_ACT_OK or a drop reason. auth_type: what the peers must have authenticated by. */
@@ -148,18 +149,25 @@ static __always_inline void policy_account(const struct policy_query *query, __u
 static __always_inline int policy_icmp_port(struct __sk_buff *ctx, const struct policy_query *query,
 					    __be16 *dport, bool *pass)
 {
+	const __u8 request = query->ipv6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO;
+	const __u8 reply = query->ipv6 ? ICMPV6_ECHO_REPLY : ICMP_ECHOREPLY;
+	bool icmp = query->protocol == (query->ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 	__u8 type;
 
-	if (query->ipv6) {
-		if (!enable_icmp_rule || query->protocol != IPPROTO_ICMPV6)
+	if (!icmp)
+		return 0;
+	if (unlikely(query->later_fragment)) {
+		/* Only echoes get here; the side that asks has its identifier in the other port. */
+		type = query->dport ? reply : request;
+	} else if (query->ipv6) {
+		if (!enable_icmp_rule)
 			return 0;
 		if (bpf_skb_load_bytes(ctx, query->l4_off, &type, sizeof(type)) < 0)
 			return DROP_INVALID;
 	} else {
 		struct icmphdr icmp;
 
-		if (!(enable_icmp_rule || allow_icmp_frag_needed) ||
-		    query->protocol != IPPROTO_ICMP)
+		if (!enable_icmp_rule && !allow_icmp_frag_needed)
 			return 0;
 		if (bpf_skb_load_bytes(ctx, query->l4_off, &icmp, sizeof(icmp)) < 0)
 			return DROP_INVALID;

@@ -106,6 +106,7 @@ static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer
 		.dport = ct_dport(buffer, ipv6),
 		.protocol = ct_protocol(buffer, ipv6),
 		.ipv6 = ipv6,
+		.later_fragment = ct_later_fragment(buffer, ipv6),
 	};
 	struct policy_verdict verdict = {};
 

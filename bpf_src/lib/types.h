@@ -19,8 +19,8 @@
  */
 #define __verified_alone __attribute__((noinline))
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define likely(x)	 __builtin_expect(!!(x), 1)
+#define unlikely(x)	 __builtin_expect(!!(x), 0)
 
 union v4addr {
 	__be32 be32;

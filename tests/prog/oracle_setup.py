@@ -104,6 +104,7 @@ class Setup:
             "enable_ipv4_fragments": told["ipv4_fragments"],
             "enable_ipv6_fragments": told["ipv6_fragments"],
             "enable_endpoint_routes": told["endpoint_routes"],
+            "enable_icmp_fragments": False,  # the original cannot
             "enable_arp_responder": told["arp_responder"],
             "enable_icmp_rule": told["icmp_rules"],
             "allow_icmp_frag_needed": told["allow_icmp_frag_needed"],

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from tests.prog.actors import CLIENT, SERVER, Node, egress, ingress
+from tests.prog.actors import CLIENT, OPTIONS, PODS, SERVER, Node, egress, ingress
+from tests.prog.datapath import Datapath
 from tests.prog.expect import CT_INVALID, DENIED, INVALID, NO_FIRST_FRAGMENT, Expect, delivered, dropped
-from tests.prog.packets import FRAGMENT, ICMP, TCP, UDP, ethernet, fragment_header, ipv4, ipv6, udp
+from tests.prog.packets import (
+    ECHO_REQUEST,
+    ECHO_REQUEST6,
+    FRAGMENT,
+    ICMP,
+    ICMPV6,
+    TCP,
+    UDP,
+    ethernet,
+    fragment_header,
+    icmp,
+    icmp6,
+    ipv4,
+    ipv6,
+    udp,
+)
 
 PORTS = udp(1000, 53, bytes(16)).octets
 DELIVERED = delivered(SERVER.endpoint.ifindex)
@@ -71,3 +87,38 @@ def test_odd_first_fragments(frame: bytes, expected: Expect, node: Node) -> None
     node.allow(CLIENT, egress())
     node.allow(SERVER, ingress())
     expected.check(node.send(CLIENT, frame))
+
+
+PINGS = {
+    fragment4: (ICMP, icmp(ECHO_REQUEST, 0, 7, bytes(16)).octets, ECHO_REQUEST),
+    fragment6: (ICMPV6, icmp6(ECHO_REQUEST6, 0, 7, bytes(16)).octets, ECHO_REQUEST6),
+}
+
+
+@FAMILIES
+def test_large_pings(fragment, node: Node) -> None:  # type: ignore[no-untyped-def]
+    """Policy sees an echo request in every fragment, and the answer is known by the identifier."""
+    protocol, head, kind = PINGS[fragment]
+    node.allow(CLIENT, egress(0, protocol, kind))
+    node.allow(SERVER, ingress(0, protocol, kind))
+    DELIVERED.check(node.send(CLIENT, fragment(head, 0, True, protocol=protocol)))
+    DELIVERED.check(node.send(CLIENT, fragment(bytes(16), 24, False, protocol=protocol)))
+
+
+@FAMILIES
+def test_a_large_ping_that_is_not_allowed(fragment, node: Node) -> None:  # type: ignore[no-untyped-def]
+    """That another type is does not help any of its fragments, nor a later one alone."""
+    protocol, head, kind = PINGS[fragment]
+    node.allow(CLIENT, egress(0, protocol, kind + 1))
+    dropped(DENIED).check(node.send(CLIENT, fragment(head, 0, True, protocol=protocol)))
+    dropped(DENIED).check(node.send(CLIENT, fragment(bytes(16), 24, False, protocol=protocol)))
+    lone = fragment(bytes(16), 24, False, protocol=protocol, identification=9)
+    dropped(NO_FIRST_FRAGMENT).check(node.send(CLIENT, lone))
+
+
+@pytest.mark.usefixtures("network")
+def test_large_pings_as_in_the_original() -> None:
+    with Datapath([pod.endpoint for pod in PODS], {**OPTIONS, "enable_icmp_fragments": False}) as datapath:
+        node = Node(datapath)
+        node.allow(CLIENT, egress())
+        dropped(INVALID).check(node.send(CLIENT, fragment4(PINGS[fragment4][1], 0, True, protocol=ICMP)))
