@@ -11,7 +11,7 @@ import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
 from cilium_py.endpoint import store
-from cilium_py.endpoint.model import OPTIONS, Endpoint, parse_option
+from cilium_py.endpoint.model import OPTIONS, Endpoint, parse_named_port, parse_option
 from cilium_py.errors import RegenerationFailed, WrongUsage
 from cilium_py.loader.phases import Phases
 from cilium_py.node.config import NodeConfig
@@ -70,6 +70,10 @@ def _options(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...
     return dict(map(parse_option, texts))
 
 
+def _named_ports(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+    return dict(map(parse_named_port, texts))
+
+
 def _complete_options(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     choices = (f"{word}={value}" for word in OPTIONS for value in ("enable", "disable"))
     return [choice for choice in choices if choice.lower().startswith(incomplete.lower())]
@@ -96,6 +100,10 @@ def endpoint() -> None:
 @click.option("--ip", "ipv4", metavar="IPV4", callback=_address(IPv4Address), help="IPv4 address [the next free one]")
 @click.option("--ipv6", metavar="IPV6", callback=_address(IPv6Address), help="IPv6 address [the next free one]")
 @click.option("-l", "--label", "labels", multiple=True, metavar="[SOURCE:]KEY[=VALUE]", help="security label; repeat")
+@click.option(
+    "--port", "named_ports", multiple=True, metavar="NAME=PORT[/PROTOCOL]", callback=_named_ports,
+    help="what rules may call a port of the workload; repeat",
+)  # fmt: skip
 @click.option("--id", "number", type=click.IntRange(1, 65534), help="endpoint id [the next free one]")
 @click.option("--name", help="name of the workload [that of the namespace]")
 @click.option("--container-id", default="", help="id of its container")
@@ -113,6 +121,7 @@ def add(
     ipv4: IPv4Address | None,
     ipv6: IPv6Address | None,
     labels: tuple[str, ...],
+    named_ports: dict[str, tuple[int, int]],
     number: int | None,
     name: str | None,
     container_id: str,
@@ -130,7 +139,9 @@ def add(
     from cilium_py.endpoint.add import Request
     from cilium_py.endpoint.add import add as add_endpoint
 
-    request = Request(name, netns, ifname, host_ifname, ipv4, ipv6, labels, mac, number, container_id, options)
+    request = Request(
+        name, netns, ifname, host_ifname, ipv4, ipv6, labels, mac, number, container_id, options, named_ports
+    )
     made = add_endpoint(where.paths, request)
     addresses = " ".join(map(str, made.addresses))
     click.echo(f"Endpoint {made.id}: {made.name} {addresses} identity {made.identity} interface {made.interface}")

@@ -12,7 +12,7 @@ from cilium_py.cli.context import Settings, confirm, output_option, say, setting
 from cilium_py.cli.groups import Group
 from cilium_py.errors import CiliumPyError, MapMissing, WrongUsage
 from cilium_py.maps.policy import EMPTY, LABEL_TITLE, MAP, TITLES, Row, cells, compat_entry, compat_order, order
-from cilium_py.node.identity import RESERVED, IdentityStore
+from cilium_py.node.identity import RESERVED
 from cilium_py.policy import entries
 from cilium_py.policy.entries import PolicyMap
 from cilium_py.policy.ports import EVERYTHING, L4, LAST_PORT, PROTOCOLS, WITH_PORTS, exactly, port_range
@@ -38,9 +38,13 @@ class View(NamedTuple):
     @classmethod
     def of(cls, where: Settings, numeric: bool) -> View:
         """cilium-dbg asks the agent for labels; a node of ours has them on disk."""
-        store = IdentityStore(where.paths.state_dir / "identities")
-        known = not numeric and not where.compat and store.directory.is_dir()
-        return cls(numeric, where.compat, store.labels if known else lambda _: None)
+        from cilium_py.node.config import FILE, NodeConfig
+
+        if numeric or where.compat or not (where.paths.state_dir / FILE).exists():
+            return cls(numeric, where.compat, lambda _: None)
+        from cilium_py.policy.identities import Identities
+
+        return cls(numeric, where.compat, Identities.of(where.paths, NodeConfig.load(where.paths)).labels.get)
 
 
 @click.group(cls=Group)

@@ -42,6 +42,8 @@ class Request:
     id: int | None = None
     container_id: str = ""
     options: dict[str, int] = field(default_factory=dict)
+    named_ports: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Name -> protocol and port, for rules that name ports."""
 
 
 def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpoint:
@@ -67,7 +69,7 @@ def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpo
             if fresh:
                 delete_locked(paths, node, endpoint)
             raise
-    if made.identity != endpoint.identity:
+    if made.identity != endpoint.identity or made.named_ports != endpoint.named_ports:
         realize.refresh_others(paths, made.id)
     return made
 
@@ -81,6 +83,7 @@ def _make(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, request: Reque
         labels=identities.labels(identity) or wanted,
         identity=identity,
         options={**endpoint.options, **request.options},
+        named_ports={**endpoint.named_ports, **request.named_ports},
     )
     return regenerate_locked(paths, node, interface.provide(node, endpoint), build)
 
@@ -127,6 +130,8 @@ def _is_same(endpoint: Endpoint, request: Request) -> bool:
 
 def _changes(endpoint: Endpoint, request: Request) -> bool:
     labels = label_words.canonical(request.labels)
+    if {**endpoint.named_ports, **request.named_ports} != endpoint.named_ports:
+        return True
     return bool(labels and labels != endpoint.labels) or {**endpoint.options, **request.options} != endpoint.options
 
 

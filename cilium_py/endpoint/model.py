@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
@@ -38,6 +39,8 @@ DEFAULTS = {
     "SourceIPVerification": 1,
     "TraceNotification": 1,
 }
+
+_NAMED_PORT = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,14})=(?P<port>[0-9]{1,5})(/(?P<protocol>[A-Za-z]+))?")
 
 
 class Policy(NamedTuple):
@@ -202,6 +205,15 @@ def parse_option(text: str) -> tuple[str, int]:
     if number is None or number > (3 if known == "MonitorAggregationLevel" else 1):
         raise WrongUsage(f"{text!r}: not a value for {known}", hint="write enable or disable")
     return known, number
+
+
+def parse_named_port(text: str) -> tuple[str, tuple[int, int]]:
+    """`http=8080/TCP` as the name, and protocol and port; without a protocol it is TCP."""
+    match = _NAMED_PORT.fullmatch(text)
+    protocol = {"TCP": 6, "UDP": 17, "SCTP": 132}.get((match["protocol"] or "TCP").upper()) if match else None
+    if match is None or protocol is None or not 0 < int(match["port"]) < 65536:
+        raise WrongUsage(f"{text!r}: not a port by name", hint="write NAME=PORT/PROTOCOL, as http=8080/TCP")
+    return match["name"], (protocol, int(match["port"]))
 
 
 def _label(text: str) -> dict[str, str]:

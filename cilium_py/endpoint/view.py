@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
+from cilium_py.schema.text import protocol_name
 
 from . import status
 from .model import Endpoint
@@ -65,6 +66,10 @@ def document(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> dict[str
             "health": {"bpf": bpf, "connected": connected, "overallHealth": overall, "policy": policy},
             "identity": {"id": endpoint.identity, "labels": list(endpoint.labels)},
             "labels": {"realized": {}, "security-relevant": list(endpoint.labels)},
+            "named-ports": [
+                {"name": name, "port": port, "protocol": protocol_name(protocol)}
+                for name, (protocol, port) in endpoint.named_ports.items()
+            ],
             "networking": {
                 "addressing": [{"ipv4": str(endpoint.ipv4 or ""), "ipv6": str(endpoint.ipv6 or "")}],
                 "container-interface-name": endpoint.pod_interface,
@@ -74,7 +79,9 @@ def document(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> dict[str
                 "mac": endpoint.pod_mac.hex(":"),
                 "netns": endpoint.netns or "",
             },
-            "policy": {"realized": {"policy-enabled": _policy_enabled(endpoint)}},
+            "policy": {
+                "realized": {"policy-enabled": _policy_enabled(endpoint), "policy-revision": endpoint.policy.revision}
+            },
             "realized": {"options": options},
             "problems": status.problems(paths, node, endpoint),
             "state": state,

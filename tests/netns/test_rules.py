@@ -147,6 +147,8 @@ class Callers:
         target = (address(self.lab, "pod2", INET), PORT)
         while not self._stop.is_set():
             with socket_in(self.lab, "pod1", INET, socket.SOCK_DGRAM) as client:
+                # Late on a busy machine is not lost.
+                client.settimeout(5)
                 client.sendto(b"hello", target)
                 self.sent += 1
                 try:
