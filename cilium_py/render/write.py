@@ -9,12 +9,12 @@ from typing import Any, BinaryIO, TypeVar
 
 from cilium_py.render import tabular
 from cilium_py.render.output import Output
+from cilium_py.render.rowjson import encoded, writer
 from cilium_py.render.stream import chunks, collected
 from cilium_py.render.values import as_object, converters, plain
 from cilium_py.schema import Line, Table
 
 R = TypeVar("R", bound=tuple[Any, ...])
-encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R]) -> None:
@@ -25,9 +25,9 @@ def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], tex
         case "table":
             _table(stream, rows, row)
         case "json":
-            _json(stream, rows)
+            _json(stream, map(writer(row), rows))
         case "jsonl":
-            _lines(stream, (encoded(as_object(r)) for r in rows))
+            _lines(stream, map(writer(row), rows))
         case "yaml":
             _yaml(stream, rows)
         case "csv":
@@ -60,9 +60,9 @@ def _lines(stream: BinaryIO, lines: Iterable[str]) -> None:
         stream.write(("\n".join(chunk) + "\n").encode())
 
 
-def _json(stream: BinaryIO, rows: Iterable[R]) -> None:
+def _json(stream: BinaryIO, objects: Iterable[str]) -> None:
     """An array with one object a line, so that a large one streams and can be searched by line."""
-    parts = chunks(encoded(as_object(row)) for row in rows)
+    parts = chunks(objects)
     first = next(parts, None)
     if first is None:
         stream.write(b"[]\n")
@@ -108,10 +108,10 @@ def _csv(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
     import io
 
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([name for name, _ in converters(row)])
+    out = csv.writer(buffer, lineterminator="\n")
+    out.writerow([name for name, _ in converters(row)])
     for chunk in chunks(rows):
-        writer.writerows([_cell(value) for value in as_object(item).values()] for item in chunk)
+        out.writerows([_cell(value) for value in as_object(item).values()] for item in chunk)
         stream.write(buffer.getvalue().encode())
         buffer.seek(0)
         buffer.truncate()

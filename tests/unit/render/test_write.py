@@ -12,7 +12,9 @@ import pytest
 
 from cilium_py.errors import Partial, WrongUsage
 from cilium_py.render import FORMATS, Output, write, write_value
+from cilium_py.render.rowjson import writer
 from cilium_py.render.stream import CHUNK, chunks, collected
+from cilium_py.render.values import as_object
 from cilium_py.schema import Address, Line, Mac, Prefix, Table
 
 
@@ -51,6 +53,11 @@ def test_json() -> None:
     assert json.loads(written("json", [ROW, ROW])) == [OBJECT, OBJECT]
     assert written("json", [ROW, ROW]).count("\n") == 4
     assert written("json", []) == "[]\n"
+
+
+@pytest.mark.parametrize("row", [ROW, ROW._replace(prefix=None, names=[], up=False, note='"<é\x00\n%s')])
+def test_a_line_of_json_is_what_the_json_module_writes(row: Row) -> None:
+    assert writer(Row)(row) == json.dumps(as_object(row), ensure_ascii=False)
 
 
 def test_jsonl() -> None:
