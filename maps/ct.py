@@ -15,6 +15,7 @@ a node whose agent runs with jiffies. Up to 1.15 packets and bytes were counted 
 entry had its backend in the place of the bytes received.
 """
 
+from functools import lru_cache
 from typing import Annotated, NamedTuple, TypeAlias
 
 from cilium_py.schema import (
@@ -231,25 +232,37 @@ def _row(key: Key4 | Key6, entry: Entry | Entry19 | Entry16 | Entry12, packets: 
         entry.tx_flags_seen,
         entry.last_tx_report,
         flags,
-        flag_names(flags, FLAG_NAMES),
+        names_of(flags),
         entry.rev_nat_index,
         entry.src_sec_id,
         backend_id,
     )
 
 
+@lru_cache(4096)
+def names_of(flags: int) -> list[str]:
+    """The list is shared: nobody changes it."""
+    return flag_names(flags, FLAG_NAMES)
+
+
+@lru_cache(4096)
+def flags_text(flags: int) -> str:
+    """[ SeenNonSyn Unknown=0x1000 ]"""
+    unknown = flags & ~KNOWN_FLAGS
+    return " ".join(("[", *names_of(flags), *([f"Unknown={unknown:#06x}"] if unknown else []), "]"))
+
+
 def line(row: Row) -> str:
     """The line of `cilium-dbg bpf ct list`."""
     remaining = "" if row.remaining is None else f" (remaining: {row.remaining} sec(s))"
     translated = f" NatPort={row.nat_port}" if row.nat_port is not None else ""
-    names = row.flag_names + [f"Unknown={unknown:#06x}" for unknown in [row.flags & ~KNOWN_FLAGS] if unknown]
     return (
         f"{row.protocol} {row.direction} {endpoint(row.source, row.source_port)}"
         f" -> {endpoint(row.destination, row.destination_port)}{' related' if row.related else ''}"
         f" expires={row.expires}{remaining} Packets={row.packets} Bytes={row.bytes}"
         f" RxFlagsSeen={row.rx_flags_seen:#04x} LastRxReport={row.last_rx_report}"
         f" TxFlagsSeen={row.tx_flags_seen:#04x} LastTxReport={row.last_tx_report}"
-        f" Flags={row.flags:#06x} [ {''.join(name + ' ' for name in names)}]"
+        f" Flags={row.flags:#06x} {flags_text(row.flags)}"
         f" RevNAT={row.rev_nat} SourceSecurityID={row.source_identity} BackendID={row.backend_id}{translated} "
     )
 
