@@ -69,6 +69,8 @@ def regenerate_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, bu
         _load(paths, node, endpoint, found, wanted, was_open, build.phases)
         with build.phases("mapSync"):
             entries.put_local(paths, endpoint.addresses, endpoint.entry())
+            if wanted is not None:
+                _publish(paths, node, endpoint)
         state.exchange(work, paths.endpoint(endpoint.id))
     except (OSError, CiliumPyError) as error:
         raise _failed(paths, endpoint, error) from error
@@ -140,6 +142,12 @@ def _open_directions(paths: NodePaths, endpoint: Endpoint) -> list[Direction]:
 
     closed = {Direction.INGRESS: endpoint.enforces_ingress, Direction.EGRESS: endpoint.enforces_egress}
     return [direction for direction in Direction if not closed[direction]]
+
+
+def _publish(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> None:
+    from cilium_py.policy import realize
+
+    realize.publish(paths, node, endpoint.id, endpoint.policy.revision)
 
 
 def _load(

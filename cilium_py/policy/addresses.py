@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.maps import ipcache
@@ -19,8 +19,9 @@ def publish(paths: NodePaths, node: NodeConfig, identities: Iterable[CidrIdentit
     """Let the addresses of each CIDR have its identity, unless an endpoint or a node has that very prefix."""
     families = {family.router.version for family in node.families}
     wanted = [identity for identity in identities if identity.users and identity.network.version in families]
-    known = _known(paths, (identity.network for identity in wanted))
-    for identity in wanted:
+    missing = list(_missing(paths, wanted))
+    known = _known(paths, (identity.network for identity in missing))
+    for identity in missing:
         number = known.get(identity.network)
         if number is None or (number != identity.number and FIRST <= number <= LAST):
             entries.put_identity(paths, identity.network, identity.number)
@@ -33,6 +34,15 @@ def withdraw(paths: NodePaths, identities: Iterable[CidrIdentity]) -> None:
     for identity in unwanted:
         if known.get(identity.network) == identity.number:
             entries.drop_identity(paths, identity.network)
+
+
+def _missing(paths: NodePaths, identities: Iterable[CidrIdentity]) -> Iterator[CidrIdentity]:
+    """Those that a lookup does not find. Only for them the whole ipcache has to be read."""
+    with BpfMap.open(paths.globals / entries.IPCACHE_MAP) as table:
+        for identity in identities:
+            found = table.lookup(entries.ipcache_key(identity.network))
+            if found is None or ipcache.Value.unpack(found).sec_identity != identity.number:
+                yield identity
 
 
 def _known(paths: NodePaths, networks: Iterable[Network]) -> dict[Network, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 from cilium_py.node.identity import RESERVED
@@ -48,6 +49,10 @@ class Part:
     rule: str
     entries: tuple[tuple[L4, Entry], ...]
 
+    @cached_property
+    def prefixes(self) -> frozenset[L4]:
+        return frozenset(l4 for l4, _ in self.entries)
+
     def __str__(self) -> str:
         return self.rule
 
@@ -72,7 +77,7 @@ class DesiredPolicy:
     def origins(self, key: Key) -> list[str]:
         """The rules that an entry comes from."""
         found = (self.parts[at] for at in self.parts_of.get((key.direction, key.identity), ()))
-        return [str(part) for part in found if any(l4 == key.l4 for l4, _ in part.entries)]
+        return [str(part) for part in found if key.l4 in part.prefixes]
 
     def largest(self, count: int = 3) -> list[tuple[str, int]]:
         """The rules with most entries, and how many each has."""

@@ -122,6 +122,18 @@ def _apply_in_place(paths: NodePaths, endpoint: Endpoint, wanted: DesiredPolicy)
         return None
 
 
+def publish(paths: NodePaths, node: NodeConfig, endpoint_id: int, revision: int) -> None:
+    """Put the identities of CIDRs into the ipcache if they are not there, as after a reboot, and all other endpoints
+    have the revision; else whoever brings them to it will do so.
+    """
+    from . import addresses
+
+    cidrs = CidrIdentities.of(paths).all()
+    others = (other.policy.revision for other in store.all(paths) if other.id != endpoint_id)
+    if cidrs and all(other == revision for other in others):
+        addresses.publish(paths, node, cidrs)
+
+
 def install(paths: NodePaths, repository: Repository) -> Iterator[Outcome]:
     """Make these the rules of the node, and bring every endpoint to them. The caller holds the policy lock.
 

@@ -110,6 +110,16 @@ def test_addresses_of_the_world_by_cidr(lab: Lab, cilium: Cilium, tmp_path: Path
     assert world not in cilium("bpf", "ipcache", "list").stdout
 
 
+def test_a_regeneration_makes_good_what_the_ipcache_lost(lab: Lab, cilium: Cilium, tmp_path: Path) -> None:
+    """As when the maps are new, after a reboot."""
+    world = address(lab, "world", INET)
+    impose(cilium, tmp_path, rule(POD1, egress=[{"toCIDR": [f"{world}/32"]}]))
+    cilium("bpf", "ipcache", "delete", f"{world}/32", "--yes")
+    assert not udp(lab, "pod1", "world")
+    cilium("endpoint", "regenerate", str(lab.pod("pod1").endpoint))
+    assert udp(lab, "pod1", "world")
+
+
 @dataclass
 class Callers:
     """New flows all the time, from a pod that both revisions allow and from one that both deny."""
