@@ -24,6 +24,7 @@ def test_across_nodes(two_nodes: Lab, send: Callable[..., bool], family: int) ->
 @pytest.mark.parametrize("family", [INET, INET6], ids=["IPv4", "IPv6"])
 def test_fragments_across_nodes(two_nodes: Lab, family: int) -> None:
     assert udp(two_nodes, "pod1", "pod2", family, size=6000)
+    assert ping(two_nodes, "pod1", "pod2", family, size=6000)
 
 
 def test_policy_knows_pods_of_other_nodes(two_nodes: Lab) -> None:
