@@ -21,6 +21,15 @@ printf '\n# cilium-py bpf ct list global | grep ICMP | head -n4\n'
 cilium-py bpf ct list global | grep ICMP | head -n4
 
 show cilium-py endpoint regenerate 1
-show cilium-py bpf policy get 1
+
+printf '\n# Policy: pod2 takes nothing in but what an entry of its policy map allows\n'
+show cilium-py endpoint config 2 IngressEnforcement=enable
+show cilium-py lab exec pod1 -- ping -c2 -i0.2 -W1 pod2 || true
+show cilium-py bpf policy add 2 ingress 256
+show cilium-py lab exec pod1 -- ping -c2 -i0.2 -W1 pod2
+show cilium-py bpf policy get 2
+show cilium-py bpf policy delete 2 ingress 256 --yes
+show cilium-py endpoint config 2 IngressEnforcement=disable
+
 show cilium-py bpf ipcache list
 show cilium-py bpf metrics list
