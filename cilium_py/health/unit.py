@@ -22,7 +22,8 @@ RestartSec=2s
 # The responder of the health endpoint outlives the prober.
 KillMode=process
 LimitNOFILE=16384
-CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN CAP_SYS_ADMIN CAP_BPF CAP_PERFMON CAP_SYS_RESOURCE CAP_KILL CAP_DAC_OVERRIDE
+CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN CAP_SYS_ADMIN CAP_BPF CAP_PERFMON
+CapabilityBoundingSet=CAP_SYS_RESOURCE CAP_KILL CAP_DAC_OVERRIDE
 ProtectHome=yes
 
 [Install]
