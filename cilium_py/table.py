@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -15,6 +15,7 @@ from cilium_py.schema import InnerMap, Int, Layout, MapDef, Pad, Pair, Source, S
 
 if TYPE_CHECKING:
     from cilium_py.bpf.btf import Btf
+    from cilium_py.bpf.directory import Pins
     from cilium_py.bpf.map import BpfMap
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -46,7 +47,7 @@ class OpenTable(Generic[R]):
                     (each, total(value, batch.values[at * room : (at + 1) * room])) for at, each in enumerate(keys)
                 )
             elif value is InnerMap:
-                yield from with_inner(zip(keys, InnerMap.unpack_many(batch.values), strict=True))
+                yield from with_inner(zip(keys, InnerMap.unpack_many(batch.values), strict=True), self.map.held)
             else:
                 yield from zip(keys, value.unpack_many(batch.values), strict=True)
 
@@ -66,7 +67,8 @@ class OpenTable(Generic[R]):
             return None
         value = self.layout.value
         if value is InnerMap:
-            return next((self.layout.decode(*pair) for pair in with_inner([(key, InnerMap.unpack(data))])), None)
+            entries = with_inner([(key, InnerMap.unpack(data))], self.map.held)
+            return next((self.layout.decode(*pair) for pair in entries), None)
         return self.layout.decode(key, total(value, data) if self.map.per_cpu else value.unpack(data))
 
     def put(self, key: Struct, value: Struct) -> R:
@@ -82,13 +84,13 @@ class OpenTable(Generic[R]):
         return count
 
 
-def with_inner(entries: Iterable[tuple[Struct, InnerMap]]) -> Iterator[tuple[Struct, list[tuple[bytes, bytes]]]]:
+def with_inner(
+    entries: Iterable[tuple[Struct, InnerMap]], open_held: Callable[[int], BpfMap]
+) -> Iterator[tuple[Struct, list[tuple[bytes, bytes]]]]:
     """Each key of a map of maps with the entries of its inner map; without those whose map went meanwhile."""
-    from cilium_py.bpf.map import BpfMap
-
     for key, held in entries:
         try:
-            inner = BpfMap.from_id(held.id)
+            inner = open_held(held.id)
         except FileNotFoundError:
             continue
         with inner:
@@ -104,15 +106,16 @@ def total(value: type[Struct], per_cpu: memoryview | bytes) -> Struct:
 
 
 def open_source(
-    source: Source[R], directory: Path, scope: int | str | None = None, *, release: str | None = None,
+    source: Source[R], directory: Path | Pins, scope: int | str | None = None, *, release: str | None = None,
     read_only: bool = True,
 ) -> OpenTable[R]:  # fmt: skip
     """Open the pinned map of a source. Raises MapMissing, NotPermitted or LayoutMismatch."""
-    from cilium_py.bpf.map import BpfMap
+    from cilium_py.bpf.directory import pins_of
 
-    path = directory / source.pin_of(scope)
+    pins, name = pins_of(directory), source.pin_of(scope)
+    path = pins.path(name)
     try:
-        opened = BpfMap.open(path, read_only=read_only)
+        opened = pins.open(name, read_only=read_only)
     except OSError as error:
         raise explained(error, path) from error
     try:
@@ -206,7 +209,7 @@ class Family(Generic[R]):
     """The maps of one definition on one node."""
 
     definition: MapDef[R]
-    directory: Path
+    directory: Path | Pins
     release: str | None = None
 
     def tables(

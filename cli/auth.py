@@ -26,7 +26,7 @@ def flush(where: Settings, yes: bool, dry_run: bool, output: str | None) -> None
     where.output(output)  # taken, as cilium-dbg takes it, and checked; there is nothing to format
     if not dry_run:
         confirm("Delete every entry of mutual authentication?", yes)
-    for table in writing(Family(MAP, where.paths.globals), read_only=dry_run):
+    for table in writing(Family(MAP, where.pins), read_only=dry_run):
         count = sum(batch.count for batch in table.map.batches()) if dry_run else table.flush()
         verb = "Would flush" if dry_run else "Flushed"
         click.echo(f"{verb} {count} entries" + ("" if where.compat else f" from {table.path}"))

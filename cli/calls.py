@@ -33,7 +33,7 @@ def list_(where: Settings, output: str | None) -> None:
     """
     rows = (
         row
-        for pin, opened in pinned_maps(where.paths.globals)
+        for pin, opened in pinned_maps(where.pins)
         if opened.info.type == MapType.PROG_ARRAY
         for row in programs_of(pin, opened)
     )

@@ -14,8 +14,11 @@ from cilium_py.errors import MapMissing, WrongUsage
 from cilium_py.paths import NodePaths
 
 if TYPE_CHECKING:
+    from cilium_py.bpf.directory import Pins
+    from cilium_py.node.runtime import Clock
     from cilium_py.render import Output
     from cilium_py.schema import Line, Pair, Table
+    from cilium_py.snapshot.recording import Recording
     from cilium_py.table import Family, OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -29,6 +32,26 @@ class Settings:
     paths: NodePaths = field(default_factory=NodePaths)
     compat: bool = False
     verbose: int = 0
+    recording: Recording | None = None
+    """What --from names, in the place of the live maps."""
+
+    @property
+    def pins(self) -> Path | Pins:
+        """Where maps are opened: the node's pins, or a recording."""
+        return self.recording or self.paths.globals
+
+    def now(self, clock: Clock) -> int | None:
+        """The present in seconds of a clock: of a recording, the moment that it was made, if it says so."""
+        if self.recording is None:
+            return clock.now()
+        if clock.hertz:
+            return self.recording.jiffies // clock.hertz if self.recording.jiffies is not None else None
+        return self.recording.monotonic
+
+    def must_be_live(self) -> None:
+        """Refuse to look at this machine where a recording is meant."""
+        if self.recording is not None:
+            raise WrongUsage(f"--from {self.recording.origin}: not for this command, which needs a live node")
 
     def output(self, text: str | None) -> Output:
         from cilium_py.render import Output

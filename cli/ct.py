@@ -72,8 +72,8 @@ def list_(
     if where.compat and table[:1] == ("global",):
         table = ("global",)
     scope, sources = scope_of(table, agent_options(where))
-    family = Family(MAP, where.paths.globals, layout)
-    amend = remaining(chosen_clock(where, clock_mode, hertz)) if time_diff else None
+    family = Family(MAP, where.pins, layout)
+    amend = remaining(where, chosen_clock(where, clock_mode, hertz)) if time_diff else None
     show_family(form, family, family.tables(scope, sources) if sources else [], amend)
 
 
@@ -93,9 +93,11 @@ def chosen_clock(where: Settings, mode: str | None, hertz: str) -> runtime.Clock
     return runtime.Clock(rate if mode == "jiffies" else 0)
 
 
-def remaining(clock: runtime.Clock) -> Callable[[Row], Row]:
+def remaining(where: Settings, clock: runtime.Clock) -> Callable[[Row], Row]:
     """Adds to a row how many seconds it has left, by the clock as it is now."""
-    now = clock.now()
+    now = where.now(clock)
+    if now is None:
+        raise CiliumPyError("the dump does not say when it was made", "without --time-diff, expiry is shown as it is")
     return lambda row: row._replace(remaining=clock.seconds(row.expires) - now)
 
 
@@ -113,7 +115,7 @@ def flush(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) -> 
     from cilium_py.node import conntrack
 
     scope, sources = scope_of(("global",) if where.compat else table, agent_options(where))
-    family = Family(MAP, where.paths.globals)
+    family = Family(MAP, where.pins)
     if not dry_run:
         confirm(f"Forget every connection of {', '.join(s.pin_of(scope) for s in sources)}?", yes)
     for opened in writing(family, scope, sources, read_only=dry_run) if sources else ():

@@ -44,7 +44,7 @@ def list_command(definition: Definition, path: str) -> click.Command:
     @settings
     def command(where: Settings, output: str | None, layout: str | None) -> None:
         form = where.output(output)
-        family = Family(definition, where.paths.globals, layout)
+        family = Family(definition, where.pins, layout)
         show_family(form, family, family.tables(sources=seen(where, definition.sources)))
 
     return command
@@ -109,7 +109,7 @@ def _split(definition: Definition, words: dict[str, Any]) -> tuple[str, dict[str
 @contextmanager
 def _opened(definition: Definition, where: Settings, pin: str, *, write: bool = False) -> Iterator[OpenTable[Any]]:
     source: Source[Any] = definition.source(pin)
-    with open_source(source, where.paths.globals, read_only=not write) as table:
+    with open_source(source, where.pins, read_only=not write) as table:
         try:
             yield table
         except OSError as error:
@@ -205,7 +205,7 @@ def _flush(definition: Definition, path: str) -> click.Command:
     @yes_option
     @settings
     def command(where: Settings, yes: bool, dry_run: bool) -> None:
-        flush(Family(definition, where.paths.globals), yes=yes, dry_run=dry_run)
+        flush(Family(definition, where.pins), yes=yes, dry_run=dry_run)
 
     return command
 

@@ -50,7 +50,7 @@ def get(where: Settings, address: str, output: str | None, layout: str | None, c
     cilium-py bpf ipcache get fd00::7 -o jsonpath='{[0].identity}'
     """
     packed = unmapped(parse_ip(address))
-    family = Family(MAP, where.paths.globals, layout)
+    family = Family(MAP, where.pins, layout)
     best = longest(family, packed, cluster_id)
     if where.compat:
         _warn_as_cilium_dbg(family)
@@ -107,7 +107,7 @@ def match(where: Settings, prefix: str, output: str | None, layout: str | None, 
     cilium-py bpf ipcache match 10.0.0.0/16
     """
     wanted = _prefix(prefix, where.compat)
-    family = Family(MAP, where.paths.globals, layout)
+    family = Family(MAP, where.pins, layout)
     rows = (row for table in family.tables() for row in table.rows())
     found = [row for row in rows if row.cluster_id == cluster_id and _is(row, wanted, exact=where.compat)]
     if not found:
@@ -200,4 +200,4 @@ def delete(where: Settings, prefix: str, cluster_id: int, yes: bool, dry_run: bo
 
 def _writable(where: Settings, *, read_only: bool = False) -> Iterator[OpenTable[Row]]:
     """The ipcache, open to be changed."""
-    return writing(Family(MAP, where.paths.globals), read_only=read_only)
+    return writing(Family(MAP, where.pins), read_only=read_only)

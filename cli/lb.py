@@ -95,10 +95,10 @@ def list_(where: Settings, output: str | None, layout: str | None, **flags: bool
     }
     for flag, definition in alone.items():
         if flags[flag]:
-            show_family(form, Family(definition, where.paths.globals, layout))
+            show_family(form, Family(definition, where.pins, layout))
             return
     known = backends_by_id(where)
-    family = Family(lb_services.MAP, where.paths.globals, layout)
+    family = Family(lb_services.MAP, where.pins, layout)
     if not form.compat:
         show(form, (joined(row, known) for row in family.rows()), Row, TEXT)
         return
@@ -111,7 +111,7 @@ def list_(where: Settings, output: str | None, layout: str | None, **flags: bool
 def backends_by_id(where: Settings) -> Backends:
     """Every backend of the node; none where there is no map of them."""
     with suppress(MapMissing):
-        return {row.backend_id: row for row in Family(lb_backends.MAP, where.paths.globals).rows()}
+        return {row.backend_id: row for row in Family(lb_backends.MAP, where.pins).rows()}
     return {}
 
 
@@ -184,7 +184,7 @@ def maglev_get(where: Settings, service_id: int, output: str | None) -> None:
 
 def maglev_tables(where: Settings, service_id: int) -> Iterator[Pair]:
     """The table of a service for each address family that has one."""
-    for table in Family(lb_maglev.MAP, where.paths.globals).tables():
+    for table in Family(lb_maglev.MAP, where.pins).tables():
         key = lb_maglev.Key(value=service_id)
         row = table.get(key)
         if row is not None:

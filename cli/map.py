@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from cilium_py.bpf.directory import pins_of
 from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.program import Program, program_ids
 from cilium_py.cli.bpf import definitions
@@ -73,8 +74,8 @@ def list_(where: Settings, output: str | None) -> None:
     users = programs_by_map()
     known = {source.pin: source for definition in definitions() for source in (*definition.sources, *definition.scoped)}
     rows = (
-        row_of(pin, opened, source_of(pin, known), where.paths.globals / pin, users[opened.info.id])
-        for pin, opened in pinned_maps(where.paths.globals)
+        row_of(pin, opened, source_of(pin, known), pins_of(where.pins).path(pin), users[opened.info.id])
+        for pin, opened in pinned_maps(where.pins)
     )
     show(where.output(output), rows, Row, TEXT)
 

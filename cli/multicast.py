@@ -195,7 +195,7 @@ def subscriber_delete(where: Settings, group_address: bytes, address: bytes) -> 
 @contextmanager
 def groups(where: Settings, *, write: bool = False) -> Iterator[OpenTable[Row]]:
     """The outer map, open; what fails meanwhile is explained."""
-    with open_source(MAP.sources[0], where.paths.globals, read_only=not write) as table:
+    with open_source(MAP.sources[0], where.pins, read_only=not write) as table:
         try:
             yield table
         except OSError as error:

@@ -50,15 +50,17 @@ def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: s
     """
     form = where.output(output)
     scope, sources = scope_of(table)
-    family = Family(MAP, where.paths.globals, layout)
+    family = Family(MAP, where.pins, layout)
     amend = None if form.compat and not form.is_text else aged(where)
     show_family(form, family, family.tables(scope, seen(where, sources)), amend)
 
 
-def aged(where: Settings) -> Callable[[Row], Row]:
-    """Adds to a row how old it is, by the agent's clock as it is now."""
+def aged(where: Settings) -> Callable[[Row], Row] | None:
+    """Adds to a row how old it is, by the agent's clock as it is now; None if nobody knows the time."""
     clock = (read(where.paths.state_dir) or RuntimeConfig()).clock
-    now, seconds = clock.now(), clock.seconds
+    now, seconds = where.now(clock), clock.seconds
+    if now is None:
+        return None
     return lambda row: row._replace(age=now - seconds(row.created))
 
 
@@ -74,7 +76,7 @@ def flush_(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) ->
     cilium-py bpf nat flush --yes
     """
     scope, sources = scope_of(table)
-    family = Family(MAP, where.paths.globals)
+    family = Family(MAP, where.pins)
     flush(family, yes=yes, dry_run=dry_run, scope=scope, sources=seen(where, sources))
 
 
@@ -97,7 +99,7 @@ def retries_list(ctx: click.Context, where: Settings, output: str | None, layout
     """
     if ctx.args:
         return  # in compat: cilium-dbg prints nothing if there are words too many
-    family = Family(nat_retries.MAP, where.paths.globals, layout)
+    family = Family(nat_retries.MAP, where.pins, layout)
     show_family(where.output(output), family, family.tables(sources=seen(where, nat_retries.MAP.sources)))
 
 
@@ -123,7 +125,7 @@ def retries_flush(where: Settings, yes: bool, dry_run: bool) -> None:
 
 
 def tables_to_clear(where: Settings, read_only: bool) -> Iterator[OpenTable[Any]]:
-    family = Family(nat_retries.MAP, where.paths.globals)
+    family = Family(nat_retries.MAP, where.pins)
     return family.tables(sources=seen(where, nat_retries.MAP.sources), read_only=read_only)
 
 

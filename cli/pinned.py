@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
+from cilium_py.bpf.directory import Pins, pins_of
 from cilium_py.bpf.map import BpfMap
 from cilium_py.errors import MapMissing
 from cilium_py.table import explained
@@ -16,24 +17,26 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
-def pinned_maps(directory: Path) -> Iterator[tuple[str, BpfMap]]:
+def pinned_maps(directory: Path | Pins) -> Iterator[tuple[str, BpfMap]]:
     """Name and map of each pin that is a map, by name; each map is closed when the next one is asked for.
 
     Raises MapMissing if there is no such directory, NotPermitted.
     """
+    pins = pins_of(directory)
+    where = pins.path("").parent
     try:
-        paths = sorted(path for path in directory.iterdir() if path.is_file())
+        names = pins.names()
     except FileNotFoundError as error:
         hint = "is Cilium running here? --bpf-root names another bpffs"
-        raise MapMissing(f"{directory}: no maps are pinned", hint) from error
+        raise MapMissing(f"{where}: no maps are pinned", hint) from error
     except OSError as error:
-        raise explained(error, directory) from error
-    for path in paths:
+        raise explained(error, where) from error
+    for name in names:
         try:
-            opened = BpfMap.open(path)
+            opened = pins.open(name)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.EINVAL):
                 continue  # gone meanwhile, or no map
-            raise explained(error, path) from error
+            raise explained(error, pins.path(name)) from error
         with opened:
-            yield printable(path.name), opened
+            yield printable(name), opened

@@ -72,7 +72,7 @@ def get(where: Settings, endpoint: str | None, every: bool, numeric: bool, outpu
         return
     if endpoint is None:
         raise WrongUsage("which endpoint?", "give its id, or --all")
-    found = entries.map_of(where.paths.globals, scope_of(endpoint))
+    found = entries.map_of(where.pins, scope_of(endpoint))
     view = View.of(where, numeric)
     listed = ordered(found, view)
     if form.compat and not form.is_text:
@@ -99,11 +99,11 @@ def list_(where: Settings, output: str | None) -> None:
 
 
 def show_all(where: Settings, form: Output, numeric: bool) -> None:
-    found = entries.all_maps(where.paths.globals)
+    found = entries.all_maps(where.pins)
     view = View.of(where, numeric)
     if form.compat and not found:
         write_lines(["no maps found"])
-    elif not where.paths.globals.is_dir():
+    elif not found and where.recording is None and not where.paths.globals.is_dir():
         raise MapMissing(f"{where.paths.globals}: no such directory", "is Cilium running here?")
     elif form.is_text:
         write_lines(line for each in found for line in block(each, view))
@@ -218,7 +218,7 @@ def delete(where: Settings, words: tuple[str, ...], deny: bool, yes: bool, dry_r
 
 
 def opened(where: Settings, scope: str, *, read_only: bool = False) -> Any:
-    return entries.open_map(entries.map_of(where.paths.globals, scope), read_only=read_only)
+    return entries.open_map(entries.map_of(where.pins, scope), read_only=read_only)
 
 
 def arguments(words: tuple[str, ...], compat: bool) -> tuple[str, bool, int, list[L4]]:

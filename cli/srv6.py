@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cilium_py.bpf.directory import pins_of
 from cilium_py.cli.context import Settings, output_option, settings, show_family
 from cilium_py.cli.family import layout_option
 from cilium_py.cli.groups import Group
@@ -81,7 +82,6 @@ def list_map(where: Settings, definition: MapDef[Any], output: str | None, layou
     form = where.output(output)
     if where.compat:
         for source in definition.sources:
-            path = where.paths.globals / source.pin
-            if not path.exists():
-                raise explained(OSError(errno.ENOENT, ""), path)
-    show_family(form, Family(definition, where.paths.globals, layout))
+            if source.pin not in pins_of(where.pins).names():
+                raise explained(OSError(errno.ENOENT, ""), pins_of(where.pins).path(source.pin))
+    show_family(form, Family(definition, where.pins, layout))

@@ -5,18 +5,13 @@ The format is described in the kernel's Documentation/bpf/btf.rst.
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import os
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from cilium_py.bpf.elf import section
-from cilium_py.bpf.handle import info_of
-from cilium_py.libbpf import library
-from cilium_py.libbpf.structs import bpf_btf_info
 
 if TYPE_CHECKING:
     from cilium_py.bpf.map import BpfMap
@@ -152,19 +147,8 @@ class Btf:
     @classmethod
     def of_map(cls, map: BpfMap) -> Self | None:
         """Read what a live map was made with; None if it was made without BTF."""
-        return cls.from_id(map.info.btf_id) if map.info.btf_id else None
-
-    @classmethod
-    def from_id(cls, btf_id: int) -> Self:
-        fd: int = library().bpf_btf_get_fd_by_id(btf_id)
-        try:
-            room = ctypes.create_string_buffer(info_of(fd, bpf_btf_info).btf_size)
-            info = bpf_btf_info(btf=ctypes.addressof(room), btf_size=len(room))
-            length = ctypes.c_uint32(ctypes.sizeof(info))
-            library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(length))
-            return cls(room.raw)
-        finally:
-            os.close(fd)
+        data = map.read_btf()
+        return cls(data) if data is not None else None
 
     def _index(self, at: int, end: int) -> Iterator[int]:
         unpack = _TYPE.unpack_from

@@ -15,7 +15,7 @@ from cilium_py.bpf.pins import pinned
 from cilium_py.libbpf import library
 from cilium_py.libbpf.constants import BPF_ANY, BPF_F_RDONLY, MapType
 from cilium_py.libbpf.library import possible_cpus
-from cilium_py.libbpf.structs import bpf_get_fd_by_id_opts, bpf_map_create_opts, bpf_map_info
+from cilium_py.libbpf.structs import bpf_btf_info, bpf_get_fd_by_id_opts, bpf_map_create_opts, bpf_map_info
 
 PER_CPU_TYPES = frozenset(
     {
@@ -77,12 +77,12 @@ class BpfMap(Handle):
         super().__init__(fd)
         self._take_shape(map_info(fd))
 
-    def _take_shape(self, info: MapInfo) -> None:
+    def _take_shape(self, info: MapInfo, cpus: int | None = None) -> None:
         self.info = info
         self.key_size = info.key_size
         self.per_cpu = info.type in PER_CPU_TYPES
         self.slot_room = (info.value_size + 7) & ~7 if self.per_cpu else info.value_size
-        self.value_room = self.slot_room * (possible_cpus() if self.per_cpu else 1)
+        self.value_room = self.slot_room * ((cpus or possible_cpus()) if self.per_cpu else 1)
         self._value_buffer = ctypes.c_char * self.value_room
 
     @classmethod
@@ -165,6 +165,14 @@ class BpfMap(Handle):
         except FileNotFoundError:
             return None
 
+    def held(self, map_id: int) -> BpfMap:
+        """Open the map that a map of maps has under some key, by its id. FileNotFoundError if it went meanwhile."""
+        return BpfMap.from_id(map_id)
+
+    def read_btf(self) -> bytes | None:
+        """The BTF that the map was made with; None if it was made without."""
+        return btf_of(self.info.btf_id) if self.info.btf_id else None
+
     def batches(self, room: int = batch.ROOM) -> Iterator[Batch]:
         """Read the whole map, about `room` entries at a time, into one buffer.
 
@@ -202,6 +210,16 @@ class BpfMap(Handle):
         if len(key) != self.key_size:
             raise ValueError(f"{self.info.name}: key of {len(key)} bytes, the map takes {self.key_size}")
         return bytes(key) or None
+
+
+def btf_of(btf_id: int) -> bytes:
+    """A set of types as the kernel keeps it."""
+    with Handle(library().bpf_btf_get_fd_by_id(btf_id)) as opened:
+        room = ctypes.create_string_buffer(info_of(opened.fd, bpf_btf_info).btf_size)
+        info = bpf_btf_info(btf=ctypes.addressof(room), btf_size=len(room))
+        length = ctypes.c_uint32(ctypes.sizeof(info))
+        library().bpf_obj_get_info_by_fd(opened.fd, ctypes.byref(info), ctypes.byref(length))
+        return room.raw
 
 
 def map_ids() -> Iterator[int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cilium_py.bpf.directory import Pins, pins_of
 from cilium_py.errors import LayoutMismatch, MapMissing, WrongUsage
 from cilium_py.maps import policystats
 from cilium_py.maps.policy import DENY, MAP, PREFIX_SHIFT, STATIC_BITS, Key12, Row
@@ -28,7 +29,11 @@ class PolicyMap:
 
     source: Source[Row]
     scope: str
-    path: Path
+    directory: Path | Pins
+
+    @property
+    def path(self) -> Path:
+        return pins_of(self.directory).path(self.source.pin_of(self.scope))
 
     @property
     def endpoint(self) -> str:
@@ -41,35 +46,43 @@ class PolicyMap:
         return int(self.scope.removeprefix("reserved_"))
 
 
-def all_maps(directory: Path) -> list[PolicyMap]:
+def all_maps(directory: Path | Pins) -> list[PolicyMap]:
     """Every policy map of a node, by endpoint."""
     found = []
-    for path in directory.iterdir() if directory.is_dir() else ():
+    for name in names(directory):
         for source, pattern in MAPS:
-            if match := pattern.fullmatch(path.name):
-                found.append(PolicyMap(source, match[1], path))
+            if match := pattern.fullmatch(name):
+                found.append(PolicyMap(source, match[1], directory))
     return sorted(found, key=lambda each: (each.scope, each.path))
 
 
-def map_of(directory: Path, scope: str) -> PolicyMap:
+def map_of(directory: Path | Pins, scope: str) -> PolicyMap:
     """The newest policy map of an endpoint. Raises MapMissing."""
-    candidates = [PolicyMap(source, scope, directory / source.pin_of(scope)) for source in MAP.sources]
+    candidates = [PolicyMap(source, scope, directory) for source in MAP.sources]
+    there = names(directory)
     for candidate in candidates:
-        if candidate.path.exists():
+        if candidate.path.name in there:
             return candidate
     # 1.17 and 1.18 are what is most likely meant.
     raise MapMissing(f"{candidates[1].path}: no such map", "no endpoint has that id: bpf policy list shows them all")
 
 
 def open_map(policy: PolicyMap, *, read_only: bool = True) -> OpenTable[Row]:
-    return open_source(policy.source, policy.path.parent, policy.scope, read_only=read_only)
+    return open_source(policy.source, policy.directory, policy.scope, read_only=read_only)
+
+
+def names(directory: Path | Pins) -> list[str]:
+    try:
+        return pins_of(directory).names()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def pairs(policy: PolicyMap) -> Iterator[Pair]:
     """Every entry, its row with what was counted of it. Statistics that cannot be read are said to be missing."""
     with ExitStack() as stack:
         table = stack.enter_context(open_map(policy))
-        statistics = _statistics(policy.path.parent, stack) if table.layout.value.size < 24 else None
+        statistics = _statistics(policy.directory, stack) if table.layout.value.size < 24 else None
         for pair in table.dump():
             row = pair.row._replace(endpoint=policy.endpoint)
             if statistics is not None:
@@ -79,7 +92,7 @@ def pairs(policy: PolicyMap) -> Iterator[Pair]:
             yield pair._replace(row=row)
 
 
-def _statistics(directory: Path, stack: ExitStack) -> OpenTable[policystats.Row] | None:
+def _statistics(directory: Path | Pins, stack: ExitStack) -> OpenTable[policystats.Row] | None:
     try:
         return stack.enter_context(open_source(STATISTICS, directory))
     except (MapMissing, LayoutMismatch) as error:

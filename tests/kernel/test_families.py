@@ -221,7 +221,7 @@ def test_subscribers_of_another_size_are_refused(pins: Path, opened: ExitStack) 
 
 
 def test_an_inner_map_that_went_meanwhile_is_left_out() -> None:
-    assert list(with_inner([(lb_maglev.Key(value=1), InnerMap(id=0x7FFFFFFF))])) == []
+    assert list(with_inner([(lb_maglev.Key(value=1), InnerMap(id=0x7FFFFFFF))], BpfMap.from_id)) == []
 
 
 def said(capfd: pytest.CaptureFixture[str], bpffs: Path, *words: str) -> tuple[int, str, str]:
