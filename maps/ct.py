@@ -15,7 +15,6 @@ a node whose agent runs with jiffies. Up to 1.15 packets and bytes were counted 
 entry had its backend in the place of the bytes received.
 """
 
-from functools import lru_cache
 from typing import Annotated, NamedTuple, TypeAlias
 
 from cilium_py.schema import (
@@ -41,7 +40,10 @@ from cilium_py.schema import (
     u32,
     u64,
 )
-from cilium_py.schema.text import endpoint, flag_names, go_ip, protocol_name
+from cilium_py.schema.decoder import declared
+from cilium_py.schema.form import Column, Columns, Either, Name, Names, Seconds, Sum, key, value
+from cilium_py.schema.template import Each, Template, Unless, When
+from cilium_py.schema.text import PROTOCOLS, go_ip
 
 TUPLE_OUT, TUPLE_IN, TUPLE_RELATED, TUPLE_SERVICE = 0, 1, 2, 4
 
@@ -68,7 +70,7 @@ FLAG_NAMES = {
     1 << 5: "NodePort", 1 << 6: "ProxyRedirect", 1 << 7: "DSRInternal", 1 << 8: "FromL7LB", 1 << 10: "FromTunnel",
 }  # fmt: skip
 RESERVED_FLAG = 1 << 9
-KNOWN_FLAGS = sum(FLAG_NAMES) | RESERVED_FLAG
+UNKNOWN_FLAGS = 0xFFFF & ~(sum(FLAG_NAMES) | RESERVED_FLAG)
 
 
 @layout(size=14, c="ipv4_ct_tuple")
@@ -187,89 +189,75 @@ class Row(NamedTuple):
     """Seconds until the entry expires, where it was asked for."""
 
 
-def direction(flags: int) -> str:
-    """OUT, IN or SVC."""
-    if flags & TUPLE_SERVICE:
-        return "SVC"
-    return "IN" if flags & TUPLE_IN else "OUT"
+SERVICE = key.flags.has(TUPLE_SERVICE)
+ENDS: Columns = {
+    "protocol": Name(key.nexthdr, PROTOCOLS),
+    "direction": Either(SERVICE, "SVC", Either(key.flags.has(TUPLE_IN), "IN", "OUT")),
+    "source": Either(SERVICE, key.saddr, key.daddr),
+    "source_port": Either(SERVICE, key.dport, key.sport),
+    "destination": Either(SERVICE, key.daddr, key.saddr),
+    "destination_port": Either(SERVICE, key.sport, key.dport),
+    "related": key.flags.has(TUPLE_RELATED),
+}
+STATE: Columns = {
+    "expires": value.lifetime,
+    "rx_flags_seen": value.rx_flags_seen,
+    "last_rx_report": value.last_rx_report,
+    "tx_flags_seen": value.tx_flags_seen,
+    "last_tx_report": value.last_tx_report,
+    "flags": value.flags,
+    "flag_names": Names(value.flags, FLAG_NAMES),
+    "rev_nat": value.rev_nat_index,
+    "source_identity": value.src_sec_id,
+}
+COLUMNS: Columns = {
+    **ENDS, **STATE, "packets": value.packets, "bytes": value.bytes, "backend_id": value.backend_id,
+}  # fmt: skip
+COLUMNS_12: Columns = {
+    **ENDS,
+    **STATE,
+    "packets": Sum((value.rx_packets, value.tx_packets)),
+    "bytes": Either(SERVICE, value.tx_bytes, Sum((value.rx_bytes, value.tx_bytes))),
+    "backend_id": Either(SERVICE, value.rx_bytes, 0),
+}
 
 
-def decode(key: Key4 | Key6, entry: Entry | Entry16) -> Row:
-    return _row(key, entry, entry.packets, entry.bytes, entry.backend_id)
+def columns_19(address_size: int) -> Columns:
+    """An entry that has a nat_port has an address where others have their backend."""
+
+    def translated(then: Column, otherwise: Column) -> Column:
+        return Either(SERVICE, otherwise, Either(value.nat_port.equals(0), otherwise, then))
+
+    return {
+        **COLUMNS,
+        "backend_id": translated(0, value.backend_id),
+        "nat_address": translated(value.reserved0.first(address_size), None),
+        "nat_port": translated(value.nat_port, None),
+    }
 
 
-def decode_19(key: Key4 | Key6, entry: Entry19) -> Row:
-    if not entry.nat_port or key.flags & TUPLE_SERVICE:
-        return _row(key, entry, entry.packets, entry.bytes, entry.backend_id)
-    address = entry.pack()[: 4 if isinstance(key, Key4) else 16]
-    row = _row(key, entry, entry.packets, entry.bytes, 0)
-    return row._replace(nat_address=address, nat_port=entry.nat_port)
+def remaining(now: int, hertz: int) -> Columns:
+    """The column that says how long an entry has left, by the clock that it was made by."""
+    return {"remaining": Seconds(value.lifetime, now, hertz, left=True)}
 
 
-def decode_12(key: Key4 | Key6, entry: Entry12) -> Row:
-    packets = entry.rx_packets + entry.tx_packets
-    if key.flags & TUPLE_SERVICE:
-        return _row(key, entry, packets, entry.tx_bytes, entry.rx_bytes)
-    return _row(key, entry, packets, entry.rx_bytes + entry.tx_bytes, 0)
-
-
-def _row(key: Key4 | Key6, entry: Entry | Entry19 | Entry16 | Entry12, packets: int, size: int, backend_id: int) -> Row:
-    if key.flags & TUPLE_SERVICE:
-        ends = key.saddr, key.dport, key.daddr, key.sport
-    else:
-        ends = key.daddr, key.sport, key.saddr, key.dport
-    flags = entry.flags
-    return Row(
-        protocol_name(key.nexthdr),
-        direction(key.flags),
-        *ends,
-        bool(key.flags & TUPLE_RELATED),
-        entry.lifetime,
-        packets,
-        size,
-        entry.rx_flags_seen,
-        entry.last_rx_report,
-        entry.tx_flags_seen,
-        entry.last_tx_report,
-        flags,
-        names_of(flags),
-        entry.rev_nat_index,
-        entry.src_sec_id,
-        backend_id,
-    )
-
-
-@lru_cache(4096)
-def names_of(flags: int) -> list[str]:
-    """The list is shared: nobody changes it."""
-    return flag_names(flags, FLAG_NAMES)
-
-
-@lru_cache(4096)
-def flags_text(flags: int) -> str:
-    """[ SeenNonSyn Unknown=0x1000 ]"""
-    unknown = flags & ~KNOWN_FLAGS
-    return " ".join(("[", *names_of(flags), *([f"Unknown={unknown:#06x}"] if unknown else []), "]"))
-
-
-def line(row: Row) -> str:
-    """The line of `cilium-dbg bpf ct list`."""
-    remaining = "" if row.remaining is None else f" (remaining: {row.remaining} sec(s))"
-    translated = f" NatPort={row.nat_port}" if row.nat_port is not None else ""
-    return (
-        f"{row.protocol} {row.direction} {endpoint(row.source, row.source_port)}"
-        f" -> {endpoint(row.destination, row.destination_port)}{' related' if row.related else ''}"
-        f" expires={row.expires}{remaining} Packets={row.packets} Bytes={row.bytes}"
-        f" RxFlagsSeen={row.rx_flags_seen:#04x} LastRxReport={row.last_rx_report}"
-        f" TxFlagsSeen={row.tx_flags_seen:#04x} LastTxReport={row.last_tx_report}"
-        f" Flags={row.flags:#06x} {flags_text(row.flags)}"
-        f" RevNAT={row.rev_nat} SourceSecurityID={row.source_identity} BackendID={row.backend_id}{translated} "
-    )
-
-
-def is_shown(row: Row) -> bool:
-    """cilium-dbg's text leaves out entries without a protocol."""
-    return row.protocol != "ANY"
+LINE = Template(
+    Row,
+    "{protocol} {direction} {source:go}:{source_port} -> {destination:go}:{destination_port}",
+    When("related", " related"),
+    " expires={expires}",
+    When("remaining", " (remaining: {remaining} sec(s))"),
+    " Packets={packets} Bytes={bytes} RxFlagsSeen={rx_flags_seen:#04x} LastRxReport={last_rx_report}",
+    " TxFlagsSeen={tx_flags_seen:#04x} LastTxReport={last_tx_report} Flags={flags:#06x} [ ",
+    Each("flag_names", "{} "),
+    When("flags", f"Unknown={{flags&{UNKNOWN_FLAGS}:#06x}} ", bits=UNKNOWN_FLAGS),
+    "] RevNAT={rev_nat} SourceSecurityID={source_identity} BackendID={backend_id}",
+    When("nat_port", " NatPort={nat_port}"),
+    " ",
+)
+"""The line of `cilium-dbg bpf ct list`."""
+IS_SHOWN = Unless("protocol", PROTOCOLS[0])
+"""cilium-dbg's text leaves out entries without a protocol."""
 
 
 TUPLE = GoType("DestAddr", "SourceAddr", "DestPort", "SourcePort", "NextHeader", "Flags")
@@ -298,16 +286,16 @@ def compat_item(entry: Pair) -> GoStruct:
     return RECORD(compat_key(entry.key), ENTRY(*entry.value))
 
 
-def layouts(key: type[Key4] | type[Key6]) -> tuple[Layout[Row], ...]:
+def layouts(key: type[Key4] | type[Key6], address_size: int) -> tuple[Layout[Row], ...]:
     return (
-        Layout("1.19", key, Entry19, decode_19),
-        Layout("1.18", key, Entry, decode),
-        Layout("1.16", key, Entry16, decode),
-        Layout("1.12", key, Entry12, decode_12),
+        declared("1.19", Row, key, Entry19, columns_19(address_size)),
+        declared("1.18", Row, key, Entry, COLUMNS),
+        declared("1.16", Row, key, Entry16, COLUMNS),
+        declared("1.12", Row, key, Entry12, COLUMNS_12),
     )
 
 
-LAYOUTS_4, LAYOUTS_6 = layouts(Key4), layouts(Key6)
+LAYOUTS_4, LAYOUTS_6 = layouts(Key4, 4), layouts(Key6, 16)
 GLOBAL = (
     Source("cilium_ct4_global", LAYOUTS_4, family=4, assumed="1.18"),
     Source("cilium_ct_any4_global", LAYOUTS_4, family=4, assumed="1.18"),
@@ -325,7 +313,7 @@ MAP = MapDef(
     command=("ct",),
     summary="Connection tracking tables",
     row=Row,
-    text=Line(line, shown=is_shown),
+    text=Line(LINE, shown=IS_SHOWN),
     sources=GLOBAL,
     scoped=CLUSTER,
     can_flush=True,

@@ -20,7 +20,6 @@ from cilium_py.schema import (
     GoList,
     GoStruct,
     GoType,
-    Layout,
     Line,
     MapDef,
     Pad,
@@ -33,7 +32,10 @@ from cilium_py.schema import (
     layout,
     u64,
 )
-from cilium_py.schema.text import bracketed, go_ip, protocol_name
+from cilium_py.schema.decoder import declared
+from cilium_py.schema.form import Columns, Either, Name, Seconds, key, value
+from cilium_py.schema.template import Instead, Template, Unless, When
+from cilium_py.schema.text import PROTOCOLS, go_ip
 
 
 @layout(size=40, c="ipv4_nat_entry")
@@ -105,55 +107,42 @@ class Row(NamedTuple):
     """Up to 1.13."""
 
 
-def is_shown(row: Row) -> bool:
-    """cilium-dbg's text leaves out entries without a protocol."""
-    return row.protocol != "ANY"
+COLUMNS: Columns = {
+    "protocol": Name(key.nexthdr, PROTOCOLS),
+    "direction": Either(key.flags.has(TUPLE_IN), "IN", "OUT"),
+    "source": key.saddr,
+    "source_port": key.sport,
+    "destination": key.daddr,
+    "destination_port": key.dport,
+    "related": key.flags.has(TUPLE_RELATED),
+    "service": key.flags.has(TUPLE_SERVICE),
+    "to": value.to_saddr,
+    "to_port": value.to_sport,
+    "created": value.created,
+    "needs_ct": value.needs_ct,
+}
+COLUMNS_12: Columns = {**COLUMNS, "needs_ct": None, "host_local": value.host_local}
 
 
-def decode(key: Key4 | Key6, entry: Entry4 | Entry6) -> Row:
-    return row_of(key, entry, entry.needs_ct)
+def age(now: int, hertz: int) -> Columns:
+    """The column that says how old an entry is, by the clock that it was made by."""
+    return {"age": Seconds(value.created, now, hertz)}
 
 
-def decode_old(key: Key4 | Key6, entry: OldEntry4 | OldEntry6) -> Row:
-    return row_of(key, entry, None, entry.host_local)
-
-
-def row_of(
-    key: Key4 | Key6,
-    entry: Entry4 | Entry6 | OldEntry4 | OldEntry6,
-    needs_ct: int | None,
-    host_local: int | None = None,
-) -> Row:
-    flags = key.flags
-    return Row(
-        protocol_name(key.nexthdr),
-        "IN" if flags & TUPLE_IN else "OUT",
-        key.saddr,
-        key.sport,
-        key.daddr,
-        key.dport,
-        bool(flags & TUPLE_RELATED),
-        bool(flags & TUPLE_SERVICE),
-        entry.to_saddr,
-        entry.to_sport,
-        entry.created,
-        needs_ct,
-        None,
-        host_local,
-    )
-
-
-def line(row: Row) -> str:
-    """The line of `cilium-dbg bpf nat list`; without an age the time of creation stands raw."""
-    words = "".join(word for word, is_set in ((" related", row.related), (" service", row.service)) if is_set)
-    last = f"NeedsCT={row.needs_ct}" if row.host_local is None else f"HostLocal={row.host_local}"
-    created = row.created if row.age is None else f"{row.age}sec ago"
-    return (
-        f"{row.protocol} {row.direction} {bracketed(row.source, row.source_port)}"
-        f" -> {bracketed(row.destination, row.destination_port)}{words}"
-        f" XLATE_{'DST' if row.direction == 'IN' else 'SRC'} {bracketed(row.to, row.to_port)}"
-        f" Created={created} {last}"
-    )
+LINE = Template(
+    Row,
+    "{protocol} {direction} {source:[go]}:{source_port} -> {destination:[go]}:{destination_port}",
+    When("related", " related"),
+    When("service", " service"),
+    " XLATE_",
+    Instead("direction", {"IN": "DST", "OUT": "SRC"}),
+    " {to:[go]}:{to_port} Created=",
+    When("age", "{age}sec ago", otherwise="{created}"),
+    When("host_local", " HostLocal={host_local}", otherwise=" NeedsCT={needs_ct}"),
+)
+"""The line of `cilium-dbg bpf nat list`; without an age the time of creation stands raw."""
+IS_SHOWN = Unless("protocol", PROTOCOLS[0])
+"""cilium-dbg's text leaves out entries without a protocol."""
 
 
 ENTRY = GoType("Created", "NeedsCT", "Pad1", "Pad2", "Addr", "Port")
@@ -167,8 +156,14 @@ def compat_item(pair: Pair) -> GoStruct:
     return RECORD(compat_key(pair.key), value)
 
 
-LAYOUTS_4 = (Layout("1.14", Key4, Entry4, decode), Layout("1.12", Key4, OldEntry4, decode_old))
-LAYOUTS_6 = (Layout("1.14", Key6, Entry6, decode), Layout("1.12", Key6, OldEntry6, decode_old))
+LAYOUTS_4 = (
+    declared("1.14", Row, Key4, Entry4, COLUMNS),
+    declared("1.12", Row, Key4, OldEntry4, COLUMNS_12),
+)
+LAYOUTS_6 = (
+    declared("1.14", Row, Key6, Entry6, COLUMNS),
+    declared("1.12", Row, Key6, OldEntry6, COLUMNS_12),
+)
 GLOBAL = (
     Source("cilium_snat_v4_external", LAYOUTS_4, family=4),
     Source("cilium_snat_v6_external", LAYOUTS_6, family=6),
@@ -182,7 +177,7 @@ MAP = MapDef(
     command=("nat",),
     summary="Source NAT tables",
     row=Row,
-    text=Line(line, shown=is_shown),
+    text=Line(LINE, shown=IS_SHOWN),
     sources=GLOBAL,
     scoped=CLUSTER,
     can_flush=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cilium_py.errors import CiliumPyError
-from cilium_py.schema.golang import int64
+from cilium_py.schema.timestamp import seconds
 
 FILE = "agent-runtime-config.json"
 SCHEDSTAT = Path("/proc/schedstat")
@@ -23,7 +23,7 @@ class Clock(NamedTuple):
 
     def seconds(self, ticks: int) -> int:
         """A time of an entry in seconds, in the 64 bits that cilium-dbg has for it."""
-        return (ticks << 8) % (1 << 64) // self.hertz if self.hertz else int64(ticks)
+        return seconds(ticks, self.hertz)
 
     def now(self) -> int:
         """The present in seconds. Raises CiliumPyError if the kernel does not show its jiffies."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
@@ -43,7 +44,7 @@ def unmapped(packed: bytes) -> bytes:
 
 def go_ip(packed: bytes) -> str:
     """As cilium-dbg's tables print most addresses: an IPv4-mapped one as the IPv4 address."""
-    return ip(unmapped(packed))
+    return ip(packed if len(packed) == 4 else unmapped(packed))
 
 
 def endpoint(packed: bytes, port: int) -> str:
@@ -105,6 +106,6 @@ def number(text: str, what: str, most: int, least: int = 0) -> int:
     return value
 
 
-def flag_names(value: int, names: dict[int, str]) -> list[str]:
+def flag_names(value: int, names: Mapping[int, str]) -> list[str]:
     """The names of the bits that are set, lowest first; bits without a name are left out."""
     return [name for bit, name in sorted(names.items()) if value & bit]

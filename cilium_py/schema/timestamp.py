@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from cilium_py.schema.golang import int64
+
 NS = 10**9
 
 
@@ -37,3 +39,11 @@ def _clock(at: time.struct_time) -> str:
 def _offset(seconds: int) -> str:
     minutes = abs(seconds) // 60
     return f"{'-' if seconds < 0 else '+'}{minutes // 60:02}{minutes % 60:02}"
+
+
+def seconds(ticks: int, hertz: int) -> int:
+    """A time of a conntrack or NAT entry in seconds, in the 64 bits that cilium-dbg has for it.
+
+    With `hertz` it is in jiffies >> 8, of which so many make a second.
+    """
+    return (ticks << 8) % (1 << 64) // hertz if hertz else int64(ticks)

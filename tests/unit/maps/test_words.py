@@ -121,7 +121,7 @@ def test_an_auth_type_without_a_name() -> None:
 
 def test_nat_says_the_age_if_it_is_known() -> None:
     key = nat.Key4(saddr=b"\x0a\0\0\1", daddr=b"\x0a\0\0\2", sport=1234, dport=53, nexthdr=17, flags=1)
-    row = nat.decode(key, nat.Entry4(created=100, to_saddr=b"\x0a\0\0\3", to_sport=40000))
+    row = nat.LAYOUTS_4[0].decode(key, nat.Entry4(created=100, to_saddr=b"\x0a\0\0\3", to_sport=40000))
     said = "UDP IN 10.0.0.1:1234 -> 10.0.0.2:53 XLATE_DST 10.0.0.3:40000 Created={} NeedsCT=0"
-    assert nat.line(row) == said.format("100")
-    assert nat.line(row._replace(age=23)) == said.format("23sec ago")
+    assert nat.LINE(row) == said.format("100")
+    assert nat.LINE(row._replace(age=23)) == said.format("23sec ago")
