@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
+from cilium_py.schema.derived import Derived
 from cilium_py.schema.fields import u32
 from cilium_py.schema.golang import GoList, GoTable
 from cilium_py.schema.struct import Struct, layout
@@ -131,6 +132,8 @@ class MapDef(Generic[R]):
     """How cilium-dbg shapes its output; None for a map that it has no command for."""
     note: str = ""
     """Further lines of the command's help: what is shown, and an example of it."""
+    derived: tuple[Derived, ...] = ()
+    """Fields to select and sort by that are not in the row, because they follow from it and the time."""
 
     def source(self, pin: str) -> Source[R]:
         return next(source for source in self.sources if source.pin == pin)
