@@ -146,18 +146,33 @@ class Link(Handle):
 
 def tcx_programs(ifindex: int, direction: Direction) -> list[TcxProgram]:
     """The programs on a device's tcx hook, in the order in which they run."""
+    return _programs_at(ifindex, _TCX[direction], with_links=True)
+
+
+def netkit_programs(ifindex: int, side: AttachType) -> list[TcxProgram]:
+    """The programs of a netkit device. Only the primary one answers, for both sides. In Linux since 6.7."""
+    return _programs_at(ifindex, side, with_links=True)
+
+
+def cgroup_programs(directory: Path, hook: AttachType) -> list[int]:
+    """The programs attached to a cgroup v2 itself, not those inherited, by id."""
+    with _directory(directory) as cgroup:
+        return [found.program_id for found in _programs_at(cgroup.fd, hook, with_links=False)]
+
+
+def _programs_at(target: int, hook: AttachType, *, with_links: bool) -> list[TcxProgram]:
     room = 16
     while True:
         programs, links = (ctypes.c_uint32 * room)(), (ctypes.c_uint32 * room)()
         attributes = syscall.query(
-            target_fd=ifindex,
-            attach_type=_TCX[direction],
+            target_fd=target,
+            attach_type=hook,
             prog_ids=ctypes.addressof(programs),
-            link_ids=ctypes.addressof(links),
+            link_ids=ctypes.addressof(links) if with_links else 0,
             count=room,
         )
         try:
-            syscall.bpf(syscall.BPF_PROG_QUERY, attributes, "query tcx")
+            syscall.bpf(syscall.BPF_PROG_QUERY, attributes, f"query {hook.name.lower()}")
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise

@@ -12,7 +12,7 @@ from cilium_py.bpf.handle import Handle, info_of
 from cilium_py.bpf.pins import pinned
 from cilium_py.libbpf import library
 from cilium_py.libbpf.constants import ProgramType
-from cilium_py.libbpf.structs import bpf_prog_info, bpf_test_run_opts
+from cilium_py.libbpf.structs import bpf_func_info, bpf_prog_info, bpf_test_run_opts
 
 PACKET_GROWTH = 4096
 """Room for what a tested program adds to its packet."""
@@ -121,6 +121,16 @@ class Program(Handle):
             ctx=context.raw[: options.ctx_size_out] if context else b"",
             duration_ns=options.duration,
         )
+
+    def function_type(self) -> int:
+        """The BTF type of its main function, which has the whole name; 0 if it was loaded without."""
+        record = bpf_func_info()
+        info = bpf_prog_info(
+            nr_func_info=1, func_info_rec_size=ctypes.sizeof(record), func_info=ctypes.addressof(record)
+        )
+        length = ctypes.c_uint32(ctypes.sizeof(info))
+        library().bpf_obj_get_info_by_fd(self.fd, ctypes.byref(info), ctypes.byref(length))
+        return record.type_id if info.nr_func_info else 0
 
     def _map_ids(self, count: int) -> tuple[int, ...]:
         ids = (ctypes.c_uint32 * count)()

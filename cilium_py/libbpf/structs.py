@@ -156,6 +156,10 @@ class bpf_prog_info(ctypes.Structure):
     )
 
 
+class bpf_func_info(ctypes.Structure):
+    _fields_ = (("insn_off", c_uint32), ("type_id", c_uint32))
+
+
 class bpf_btf_info(ctypes.Structure):
     _fields_ = (
         ("btf", c_uint64),
