@@ -98,6 +98,7 @@ def test_identities_are_listed(node: NodePaths) -> None:
         (["policy", "trace", "--from", "1", "--to", "10.0.0.1"], 2, "'1': neither an endpoint nor an address"),
         (["policy", "trace", "--from", "192.0.2.1", "--to", "10.0.0.1"], 2, "neither end is subject to the rules"),
         (["policy", "trace", "--from", "192.0.2.1", "--to", "10.0.0.1:80/QUIC"], 2, "'QUIC' is not a protocol"),
+        (["policy", "wait", "3", "--max-wait-time", "0"], 1, "not reached within 0 s: the rules are at 2"),
         (["identity", "get", "300"], 1, "no identity is 300"),
         (["identity", "get"], 2, "name a number, or labels"),
         (["identity", "get", "--label", "app=x"], 1, "no identity has just these labels"),
@@ -109,6 +110,10 @@ def test_failures_say_what_and_how_to_go_on(
     where = ["--bpf-root", str(node.bpf_root), "--state-dir", str(node.state_dir)]
     assert run(lambda: cilium_py.main([*where, *words], standalone_mode=False)) == code
     assert says in capsys.readouterr().err
+
+
+def test_a_revision_that_is_there_is_not_waited_for(node: NodePaths) -> None:
+    assert cilium(node, "policy", "wait", "2").exit_code == 0
 
 
 def test_a_trace_between_labels_needs_no_programs(node: NodePaths) -> None:
