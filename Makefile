@@ -44,12 +44,12 @@ clean: ## remove everything that was built
 	$(OBJECTS) clean
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# editable_mode=compat: a plain path, not an import hook that would double the time the interpreter takes to start.
 $(READY): pyproject.toml setup.cfg
 	@$(call install,$(BUILD_PACKAGES))
 	/usr/bin/python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	# A plain path in place of an import hook, which would double the time the interpreter takes to start.
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check \
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check \
 		--config-settings editable_mode=compat --editable . --group dev
 	@touch $@
 
