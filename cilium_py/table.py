@@ -14,6 +14,7 @@ from cilium_py.render.stream import collected
 from cilium_py.schema import InnerMap, Int, Layout, MapDef, Pad, Pair, Source, Struct
 
 if TYPE_CHECKING:
+    from cilium_py.bpf.batch import Batch
     from cilium_py.bpf.btf import Btf
     from cilium_py.bpf.directory import Pins
     from cilium_py.bpf.map import BpfMap
@@ -29,6 +30,8 @@ class OpenTable(Generic[R]):
     map: BpfMap
     layout: Layout[R]
     path: Path
+    narrow: Callable[[Batch], Batch | None] | None = None
+    """What leaves of a batch the entries that are wanted, before they are decoded."""
 
     def __enter__(self) -> OpenTable[R]:
         return self
@@ -36,11 +39,18 @@ class OpenTable(Generic[R]):
     def __exit__(self, *_: object) -> None:
         self.map.close()
 
+    def batches(self) -> Iterator[Batch]:
+        """The map, batch by batch, each valid until the next is asked for."""
+        for batch in self.map.batches():
+            wanted = self.narrow(batch) if self.narrow is not None else batch
+            if wanted is not None:
+                yield wanted
+
     def entries(self) -> Iterator[tuple[Any, Any]]:
         """Every (key, value) as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
         key, value = self.layout.key, self.layout.value
         room = self.map.value_room
-        for batch in self.map.batches():
+        for batch in self.batches():
             keys = key.unpack_many(batch.keys)
             if self.map.per_cpu:
                 yield from (

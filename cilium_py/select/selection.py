@@ -1,0 +1,175 @@
+"""What was asked for, ready to be applied: which rows, in which order, how many, and which of their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, get_type_hints
+
+from cilium_py.errors import WrongUsage
+from cilium_py.render.stream import collected
+from cilium_py.schema import InnerMap, Layout, Table
+from cilium_py.select.fields import Field, Fields, Kind, named, reader
+from cilium_py.select.moment import Moment
+from cilium_py.select.octets import Sieve, sieve_of
+from cilium_py.select.rows import Test, test_of
+from cilium_py.select.times import at_moment
+from cilium_py.select.tree import EVERYTHING, Node
+
+if TYPE_CHECKING:
+    from cilium_py.table import OpenTable
+
+R = TypeVar("R", bound=tuple[Any, ...])
+
+
+class Order(NamedTuple):
+    field: Field
+    descending: bool
+
+
+@dataclass(frozen=True)
+class Selection(Generic[R]):
+    """Of rows of one type, at one moment."""
+
+    fields: Fields
+    moment: Moment
+    where: Node = EVERYTHING
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    columns: tuple[Field, ...] = ()
+    keep: Callable[[R], bool] | None = field(default=None, compare=False)
+    """Which rows are entries at all (MapDef.keep)."""
+
+    @cached_property
+    def node(self) -> Node:
+        """The selection with its durations as times."""
+        return at_moment(self.where, self.fields, self.moment)
+
+    @cached_property
+    def test(self) -> Test:
+        return test_of(self.node)
+
+    def sieve(self, layout: Layout[Any], per_cpu: bool = False) -> Sieve | None:
+        """What may be told of undecoded entries. Values of a per-CPU map or of a map of maps tell nothing."""
+        if self.node == EVERYTHING or per_cpu or layout.value is InnerMap:
+            return None
+        return sieve_of(self.node, layout)
+
+    def applied(self, table: OpenTable[R]) -> Sieve | None:
+        """Have a table pass over what its bytes tell is not selected; return by what, if by anything."""
+        sieve = self.sieve(table.layout, table.map.per_cpu)
+        table.narrow = sieve.narrow if sieve is not None else None
+        return sieve
+
+    def rows(self, table: OpenTable[R]) -> Iterator[R]:
+        """The selected rows of a table, in its order."""
+        sieve = self.applied(table)
+        rows: Iterable[R] = table.rows()
+        if self.keep is not None:
+            rows = filter(self.keep, rows)
+        return self.of(rows) if sieve is None or not sieve.exact else iter(rows)
+
+    def of(self, rows: Iterable[R]) -> Iterator[R]:
+        """The selected ones of rows."""
+        return iter(rows) if self.node == EVERYTHING else filter(self.test, rows)
+
+    def count(self, table: OpenTable[R]) -> int:
+        """How many entries of a table are selected; without decoding them, if their bytes tell."""
+        sieve = self.applied(table)
+        told = self.node == EVERYTHING or (sieve is not None and sieve.exact)
+        if told and self.keep is None and not (table.map.per_cpu or table.layout.value is InnerMap):
+            return sum(batch.count for batch in table.batches())
+        return sum(1 for _ in self.rows(table))
+
+    def entries(self, table: OpenTable[R]) -> Iterator[tuple[bytes, bytes]]:
+        """The selected entries of a table as they lie in memory."""
+        sieve = self.applied(table)
+        told = self.node == EVERYTHING or (sieve is not None and sieve.exact)
+        key, value, decode = table.layout.key, table.layout.value, table.layout.decode
+        for batch in table.batches():
+            for packed in batch.pairs():
+                if told or self.test(decode(key.unpack(packed[0]), value.unpack(packed[1]))):
+                    yield packed
+
+    def arranged(self, rows: Iterable[R], order: Callable[[R], Any] | None = None) -> Iterator[R]:
+        """Rows in the order that was asked for, or else in the usual one, and no more than the limit."""
+        keys = [(self._key(each), each.descending) for each in reversed(self.order)]
+        if not keys and order is not None:
+            keys = [(order, False)]
+        if not keys:
+            return islice(rows, self.limit)
+        limit = self.limit
+
+        def finish(read: list[R]) -> Sequence[R]:
+            if len(keys) == 1 and limit is not None:
+                from heapq import nlargest, nsmallest
+
+                ((key, descending),) = keys
+                return (nlargest if descending else nsmallest)(limit, read, key)
+            for key, descending in keys:
+                read.sort(key=key, reverse=descending)
+            return read[:limit]
+
+        return collected(rows, finish)
+
+    def _key(self, order: Order) -> Callable[[R], Any]:
+        """Rows without a value come last, whichever way the others are sorted."""
+        read = reader(order.field, self.fields, self.moment)
+        is_address = order.field.kind in (Kind.ADDRESS, Kind.PREFIX)
+
+        def key(row: R) -> tuple[bool, Any]:
+            value = read(row)
+            missing = value is None
+            if is_address and not missing:
+                value = (len(value[0] if order.field.kind is Kind.PREFIX else value), value)
+            return missing != order.descending, 0 if missing else value
+
+        return key
+
+    def shape(self, row: type[R]) -> tuple[type[tuple[Any, ...]], Callable[[R], tuple[Any, ...]]]:
+        """The row type of the chosen columns, and what makes a row of it."""
+        hints = get_type_hints(row, include_extras=True)
+        derived = {Kind.TIME: int, Kind.TEXT: str}
+        made = [(each.name, hints[each.name] if each.derived is None else derived[each.kind]) for each in self.columns]
+        shown = cast(type[tuple[Any, ...]], NamedTuple("Row", made))
+        readers = [reader(each, self.fields, self.moment) for each in self.columns]
+        return shown, lambda row: shown._make(read(row) for read in readers)  # type: ignore[attr-defined]  # NamedTuple
+
+
+def plain_table(row: type[tuple[Any, ...]]) -> Table[Any]:
+    """Text of rows that have no text of their own: their fields, with the names as titles."""
+    from cilium_py.render.values import as_object
+
+    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
+    return Table(
+        tuple(name.upper().replace("_", " ") for name in names),
+        lambda each: tuple(text_of(value) for value in as_object(each).values()),
+        padded="none",
+    )
+
+
+def text_of(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(text_of, value)) if isinstance(value, list) else str(value)
+
+
+def orders(texts: Sequence[str], fields: Fields) -> tuple[Order, ...]:
+    """Of FIELD or FIELD:desc, several between commas. Raises WrongUsage."""
+    found = []
+    for text in (part for each in texts for part in each.split(",")):
+        name, colon, direction = text.strip().partition(":")
+        if colon and direction not in ("asc", "desc"):
+            raise WrongUsage(f"--sort {text}: {direction!r} is no direction", "FIELD, FIELD:asc or FIELD:desc")
+        found.append(Order(named(fields, name, "--sort "), direction == "desc"))
+    return tuple(found)
+
+
+def columns(texts: Sequence[str], fields: Fields) -> tuple[Field, ...]:
+    """Of names of fields, several between commas; each once. Raises WrongUsage."""
+    names = (part.strip() for each in texts for part in each.split(","))
+    return tuple(dict.fromkeys(named(fields, name, "--columns ") for name in names))
