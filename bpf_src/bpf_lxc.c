@@ -22,7 +22,7 @@ static __always_inline int drop_from_container(struct __sk_buff *ctx, __u32 dst_
 		.direction = METRIC_EGRESS,
 	};
 
-	return drop_packet_at(ctx, &site, reason, line, source_file_id(__FILE_NAME__));
+	return drop_packet_at(ctx, &site, reason, line, SOURCE_FILE_ID);
 }
 
 static __always_inline int drop_to_container(struct __sk_buff *ctx, __u32 src_label, int reason,
@@ -36,7 +36,7 @@ static __always_inline int drop_to_container(struct __sk_buff *ctx, __u32 src_la
 		.direction = METRIC_INGRESS,
 	};
 
-	return drop_packet_at(ctx, &site, reason, line, source_file_id(__FILE_NAME__));
+	return drop_packet_at(ctx, &site, reason, line, SOURCE_FILE_ID);
 }
 
 /* Neighbour discovery and answers of the router's are nobody's in particular. */
@@ -44,7 +44,7 @@ static __always_inline int drop_icmp6(struct __sk_buff *ctx, int reason, __u16 l
 {
 	struct drop_site site = { .direction = METRIC_EGRESS };
 
-	return drop_packet_at(ctx, &site, reason, line, source_file_id(__FILE_NAME__));
+	return drop_packet_at(ctx, &site, reason, line, SOURCE_FILE_ID);
 }
 
 SEC("tc")

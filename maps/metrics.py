@@ -33,7 +33,7 @@ from cilium_py.schema import (
     u16,
     u64,
 )
-from cilium_py.schema.reasons import reason, source_file
+from cilium_py.schema.reasons import reason, source_file, source_file_of_1_18
 
 DIRECTIONS = {1: "ingress", 2: "egress", 3: "service"}
 LAST_REASON_OF_1_18 = 205
@@ -93,7 +93,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def compat_cells(row: Row) -> tuple[str, ...]:
-    return (reason_of_1_18(row), *cells(row)[1:])
+    return (reason_of_1_18(row), *cells(row)[1:-1], source_file_of_1_18(row.file or ""))
 
 
 def reason_of_1_18(row: Row) -> str:
@@ -109,7 +109,8 @@ METRIC = GoType(*(
 def compat_item(pair: Pair) -> GoStruct:
     row = pair.row
     return METRIC(
-        reason_of_1_18(row), row.direction, row.packets, row.bytes, row.line or 0, row.file or source_file(0),
+        reason_of_1_18(row), row.direction, row.packets, row.bytes, row.line or 0,
+        source_file_of_1_18(row.file or source_file(0)),
         reference="pointer",
     )  # fmt: skip
 

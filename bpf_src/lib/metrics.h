@@ -3,6 +3,7 @@
 #pragma once
 
 #include "drop_reasons.h"
+#include "source_files.h"
 #include "types.h"
 
 enum metric_dir {
@@ -54,31 +55,5 @@ __verified_alone int update_metrics_at(__u32 bytes, __u8 dir, __u8 reason, __u16
 	return 0;
 }
 
-/*
- * Cilium's number of a source file; a number must never be given twice. Folded to a constant by
- * the compiler.
- */
-static __always_inline __u8 source_file_id(const char *name)
-{
-#define SOURCE_FILE(id, known)              \
-	if (!__builtin_strcmp(name, known)) \
-		return id;
-	SOURCE_FILE(1, "bpf_host.c")
-	SOURCE_FILE(2, "bpf_lxc.c")
-	SOURCE_FILE(3, "bpf_overlay.c")
-	SOURCE_FILE(4, "bpf_xdp.c")
-	SOURCE_FILE(5, "bpf_sock.c")
-	SOURCE_FILE(6, "bpf_network.c")
-	SOURCE_FILE(101, "arp.h")
-	SOURCE_FILE(102, "drop.h")
-	SOURCE_FILE(104, "icmp6.h")
-	SOURCE_FILE(106, "lb.h")
-	SOURCE_FILE(109, "conntrack.h")
-	SOURCE_FILE(110, "local_delivery.h")
-	SOURCE_FILE(111, "trace.h")
-#undef SOURCE_FILE
-	return 0;
-}
-
 #define update_metrics(bytes, dir, reason) \
-	update_metrics_at(bytes, dir, reason, __LINE__, source_file_id(__FILE_NAME__))
+	update_metrics_at(bytes, dir, reason, __LINE__, SOURCE_FILE_ID)

@@ -154,4 +154,4 @@ static __always_inline void trace_packet_at(struct __sk_buff *ctx, const struct 
 		trace_send(ctx, site);
 }
 
-#define trace_packet(ctx, site) trace_packet_at(ctx, site, __LINE__, source_file_id(__FILE_NAME__))
+#define trace_packet(ctx, site) trace_packet_at(ctx, site, __LINE__, SOURCE_FILE_ID)

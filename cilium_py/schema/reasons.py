@@ -126,6 +126,14 @@ FILES = {
 }
 """Source files as of Cilium 1.18. Later releases gave some of the header files other numbers."""
 
+OWN_FILES = {
+    201: "from_container.h",
+    202: "to_container.h",
+    203: "service.h",
+    204: "fragments.h",
+}
+"""Source files of our programs that Cilium does not have, from 201 up: bpf_src/lib/source_files.h has both lists."""
+
 
 def reason(number: int, detail: int = 0) -> str:
     """Words for a drop reason; `detail` is the finer-grained number that some reasons carry."""
@@ -136,4 +144,9 @@ def reason(number: int, detail: int = 0) -> str:
 
 
 def source_file(number: int) -> str:
-    return FILES.get(number) or f"unknown({number})"
+    return FILES.get(number) or OWN_FILES.get(number) or f"unknown({number})"
+
+
+def source_file_of_1_18(name: str) -> str:
+    """What cilium-dbg 1.18 calls the file of that name."""
+    return next((f"unknown({number})" for number, own in OWN_FILES.items() if own == name), name)
