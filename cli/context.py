@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cilium_py.bpf.directory import Pins
     from cilium_py.node.runtime import Clock
     from cilium_py.render import Output
-    from cilium_py.schema import Line, Pair, Table
+    from cilium_py.schema import Line, Table
+    from cilium_py.schema.form import Columns
     from cilium_py.snapshot.recording import Recording
     from cilium_py.table import Family, OpenTable
 
@@ -123,23 +124,32 @@ def show_family(
     output: Output,
     family: Family[R],
     tables: Iterable[OpenTable[R]] | None = None,
-    amend: Callable[[R], R] | None = None,
+    columns: Columns | None = None,
 ) -> None:
     """Write the rows of a family's maps: in our own schema, or in compat as cilium-dbg does.
 
-    `amend` adds to a row what its map does not say.
+    `columns` say what a row is to have beside what its map says.
     """
     definition = family.definition
     opened = family.tables() if tables is None else tables
+    if columns:
+        opened = _with_columns(opened, columns)
+    from cilium_py import bulk
+
+    if bulk.streams(output, definition):
+        try:
+            bulk.write(sys.stdout.buffer, output, definition, opened)
+        finally:
+            sys.stdout.buffer.flush()
+        return
     if not output.compat:
-        rows = family.ordered(opened)
-        show(output, map(amend, rows) if amend else rows, definition.row, definition.text)
+        show(output, family.ordered(opened), definition.row, definition.text)
         return
     from cilium_py.render.compat import write as write_compat
 
     stream = sys.stdout.buffer
     try:
-        write_compat(stream, output, definition, (_amended(table.dump(), amend) for table in opened))
+        write_compat(stream, output, definition, (table.dump() for table in opened))
     except MapMissing:
         if definition.compat and definition.compat.empty_without_map:
             write_compat(stream, output, definition, ())
@@ -148,8 +158,12 @@ def show_family(
         stream.flush()
 
 
-def _amended(pairs: Iterator[Pair], amend: Callable[[Any], Any] | None) -> Iterator[Pair]:
-    return (pair._replace(row=amend(pair.row)) for pair in pairs) if amend else pairs
+def _with_columns(tables: Iterable[OpenTable[R]], columns: Columns) -> Iterator[OpenTable[R]]:
+    from cilium_py.schema.decoder import amended
+
+    for table in tables:
+        table.layout = amended(table.layout, columns)
+        yield table
 
 
 def say(message: str) -> None:

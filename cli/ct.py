@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -12,9 +11,10 @@ from cilium_py.cli.context import Settings, confirm, output_option, settings, sh
 from cilium_py.cli.family import layout_option, writing
 from cilium_py.cli.groups import Group
 from cilium_py.errors import CiliumPyError, WrongUsage
-from cilium_py.maps.ct import CLUSTER, MAP, Row
+from cilium_py.maps.ct import CLUSTER, MAP, remaining
 from cilium_py.node import runtime
 from cilium_py.schema import Source
+from cilium_py.schema.form import Columns
 from cilium_py.schema.text import number
 from cilium_py.table import Family
 
@@ -73,8 +73,8 @@ def list_(
         table = ("global",)
     scope, sources = scope_of(table, agent_options(where))
     family = Family(MAP, where.pins, layout)
-    amend = remaining(where, chosen_clock(where, clock_mode, hertz)) if time_diff else None
-    show_family(form, family, family.tables(scope, sources) if sources else [], amend)
+    columns = time_left(where, chosen_clock(where, clock_mode, hertz)) if time_diff else None
+    show_family(form, family, family.tables(scope, sources) if sources else [], columns)
 
 
 def chosen_clock(where: Settings, mode: str | None, hertz: str) -> runtime.Clock:
@@ -93,12 +93,12 @@ def chosen_clock(where: Settings, mode: str | None, hertz: str) -> runtime.Clock
     return runtime.Clock(rate if mode == "jiffies" else 0)
 
 
-def remaining(where: Settings, clock: runtime.Clock) -> Callable[[Row], Row]:
-    """Adds to a row how many seconds it has left, by the clock as it is now."""
+def time_left(where: Settings, clock: runtime.Clock) -> Columns:
+    """How many seconds a connection has left, by the clock as it is now."""
     now = where.now(clock)
     if now is None:
         raise CiliumPyError("the dump does not say when it was made", "without --time-diff, expiry is shown as it is")
-    return lambda row: row._replace(remaining=clock.seconds(row.expires) - now)
+    return remaining(now, clock.hertz)
 
 
 @ct.command("flush")

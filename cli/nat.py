@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -12,9 +12,10 @@ from cilium_py.cli.family import flush, layout_option, seen
 from cilium_py.cli.groups import Group
 from cilium_py.errors import WrongUsage
 from cilium_py.maps import nat_retries
-from cilium_py.maps.nat import CLUSTER, MAP, Row
+from cilium_py.maps.nat import CLUSTER, MAP, age
 from cilium_py.node.runtime import RuntimeConfig, read
 from cilium_py.schema import Source
+from cilium_py.schema.form import Columns
 from cilium_py.schema.text import number
 from cilium_py.table import Family, OpenTable, explained
 
@@ -51,17 +52,15 @@ def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: s
     form = where.output(output)
     scope, sources = scope_of(table)
     family = Family(MAP, where.pins, layout)
-    amend = None if form.compat and not form.is_text else aged(where)
-    show_family(form, family, family.tables(scope, seen(where, sources)), amend)
+    columns = None if form.compat and not form.is_text else ages(where)
+    show_family(form, family, family.tables(scope, seen(where, sources)), columns)
 
 
-def aged(where: Settings) -> Callable[[Row], Row] | None:
-    """Adds to a row how old it is, by the agent's clock as it is now; None if nobody knows the time."""
+def ages(where: Settings) -> Columns | None:
+    """How old a translation is, by the agent's clock as it is now; None if nobody knows the time."""
     clock = (read(where.paths.state_dir) or RuntimeConfig()).clock
-    now, seconds = where.now(clock), clock.seconds
-    if now is None:
-        return None
-    return lambda row: row._replace(age=now - seconds(row.created))
+    now = where.now(clock)
+    return None if now is None else age(now, clock.hertz)
 
 
 @nat.command("flush")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from ctypes import c_char, c_uint8, c_uint16, c_uint32, c_uint64
 from types import TracebackType

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, BinaryIO, TypeVar
 
@@ -104,18 +104,42 @@ def _cell(value: Any) -> str:
 
 
 def _csv(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
+    head = header("csv", row)
+    for chunk in chunks(rows):
+        stream.write(head + records(chunk))
+        head = b""
+    stream.write(head)
+
+
+def records(rows: Iterable[Any]) -> bytes:
+    """Rows as records of CSV."""
     import csv
     import io
 
     buffer = io.StringIO()
-    out = csv.writer(buffer, lineterminator="\n")
-    out.writerow([name for name, _ in converters(row)])
+    csv.writer(buffer, lineterminator="\n").writerows(
+        [_cell(value) for value in as_object(row).values()] for row in rows
+    )
+    return buffer.getvalue().encode()
+
+
+def header(form: str, row: type[tuple[Any, ...]]) -> bytes:
+    """What a format has before its first row."""
+    return ",".join(name for name, _ in converters(row)).encode() + b"\n" if form == "csv" else b""
+
+
+def pieces_of(form: str, rows: Iterable[R], row: type[R], text: Table[R] | Line[R]) -> Iterator[bytes]:
+    """Some of the rows of a document in text, json, jsonl or csv: each object of JSON with a comma before it."""
     for chunk in chunks(rows):
-        out.writerows([_cell(value) for value in as_object(item).values()] for item in chunk)
-        stream.write(buffer.getvalue().encode())
-        buffer.seek(0)
-        buffer.truncate()
-    stream.write(buffer.getvalue().encode())
+        match form:
+            case "text":
+                yield "".join(line + "\n" for line in tabular.text_lines(text, chunk)).encode()
+            case "json":
+                yield "".join(",\n  " + item for item in map(writer(row), chunk)).encode()
+            case "jsonl":
+                yield "".join(item + "\n" for item in map(writer(row), chunk)).encode()
+            case "csv":
+                yield records(chunk)
 
 
 def _table(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:

@@ -1,0 +1,135 @@
+"""Whole tables to text: entry by entry in Python, or batch by batch in the kernel where that pays and is possible.
+
+Both make the same bytes, and each batch is read before it is written, so that what is read stands whatever comes
+after it. A small table is not worth loading a program for; a kernel or user that may not load it, a map whose rows
+are made by a function and a column that has no step go Python's way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from cilium_py.errors import CiliumPyError
+from cilium_py.render.output import Output
+from cilium_py.render.write import header, pieces_of
+from cilium_py.schema import GoList, Line, MapDef
+from cilium_py.schema.decoder import Decoder
+from cilium_py.table import OpenTable
+
+if TYPE_CHECKING:
+    from cilium_py.bpf.batch import Batch
+    from cilium_py.bpf.formatter import Formatter
+    from cilium_py.render.steps import Program
+
+LARGE = 2000
+"""Rows in a batch that Python takes about as long for as the program takes to load."""
+
+log = logging.getLogger(__name__)
+
+
+def streams(output: Output, definition: MapDef[Any]) -> bool:
+    """Whether `write` can write this: rows that come in the order of the map, each on its own."""
+    if definition.order or definition.keep or not isinstance(definition.text, Line):
+        return False
+    if not output.compat:
+        return output.format in ("text", "json", "jsonl", "csv")
+    shape = definition.compat
+    return output.is_text and isinstance(shape, GoList) and not (shape.text or shape.order or shape.arranged)
+
+
+def write(stream: BinaryIO, output: Output, definition: MapDef[Any], tables: Iterable[OpenTable[Any]]) -> None:
+    """Write the rows of tables as render.write does, or in compat as render.compat does, where `streams` says so."""
+    with ExitStack() as stack:
+        kernel = _Kernel(output.format, definition, stack)
+        if output.format == "json":
+            _array(stream, (piece for table in tables for piece in kernel.pieces(table)))
+            return
+        shape = definition.compat
+        blank = output.compat and isinstance(shape, GoList) and shape.blank_line_after_map
+        head = header(output.format, definition.row)
+        for table in tables:
+            for piece in kernel.pieces(table):
+                stream.write(head)
+                stream.write(piece)
+                head = b""
+            if blank:
+                stream.write(b"\n")
+        stream.write(head)
+
+
+def _array(stream: BinaryIO, pieces: Iterator[bytes | memoryview]) -> None:
+    """Objects, each with a comma before it, as one array."""
+    first = next(pieces, None)
+    if first is None:
+        stream.write(b"[]\n")
+        return
+    stream.write(b"[")
+    stream.write(first[1:])
+    try:
+        for piece in pieces:
+            stream.write(piece)
+    finally:
+        stream.write(b"\n]\n")
+
+
+class _Kernel:
+    """The program that formats, loaded when it is first worth it, and what it is to write of each layout."""
+
+    def __init__(self, form: str, definition: MapDef[Any], stack: ExitStack) -> None:
+        self.form = form
+        self.definition = definition
+        self.stack = stack
+        self.formatter: Formatter | None = None
+        self.is_refused = False
+
+    def pieces(self, table: OpenTable[Any]) -> Iterator[bytes | memoryview]:
+        """The text of a table's rows, piece by piece; each is valid until the next is asked for."""
+        definition = self.definition
+        if not isinstance(table.layout.decode, Decoder) or table.map.per_cpu:
+            yield from pieces_of(self.form, table.rows(), definition.row, definition.text)
+            return
+        program: Program | None = None
+        for batch in table.batches():
+            if program is None and (self.formatter or batch.count >= LARGE):
+                program = self.program(table)
+                if program is not None and self.formatter is not None:
+                    self.formatter.use(program)
+            if program is not None and self.formatter is not None:
+                yield from filter(len, self.formatter.texts(batch))
+            else:
+                yield from pieces_of(self.form, self.rows(table, batch), definition.row, definition.text)
+
+    def rows(self, table: OpenTable[Any], batch: Batch) -> Iterator[Any]:
+        layout = table.layout
+        keys, values = layout.key.unpack_many(batch.keys), layout.value.unpack_many(batch.values)
+        return map(layout.decode, keys, values)
+
+    def program(self, table: OpenTable[Any]) -> Program | None:
+        """What the kernel is to write of this table's rows; None if Python must."""
+        from cilium_py.render.steps import Unsupported
+        from cilium_py.render.wholesale import program_of
+
+        decoder, line = table.layout.decode, self.definition.text
+        if self.is_refused or not isinstance(decoder, Decoder) or not isinstance(line, Line):
+            return None
+        try:
+            program = program_of(self.form, line, decoder)
+        except Unsupported as reason:
+            log.info("%s: formatted by Python: %s", table.path, reason)
+            self.is_refused = True
+            return None
+        return program if self.formatter or self.load() else None
+
+    def load(self) -> bool:
+        from cilium_py.bpf.formatter import Formatter
+
+        try:
+            self.formatter = self.stack.enter_context(Formatter())
+        except (OSError, CiliumPyError) as reason:
+            # EPERM without CAP_BPF, EINVAL or a verifier's refusal before Linux 5.17, ENOENT without the object.
+            log.info("formatted by Python: %s", reason)
+            self.is_refused = True
+        return not self.is_refused
