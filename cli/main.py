@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
-import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,9 +13,11 @@ import click
 
 from cilium_py import __version__
 from cilium_py.cli.context import Settings, node_paths
+from cilium_py.cli.streams import flush, one_line, silence, take_closed
 from cilium_py.errors import CiliumPyError
 
-CLOSED_PIPE = 141
+INTERRUPTED, CLOSED_PIPE = 130, 141
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 COMMANDS = {
     "bpf": ("cilium_py.cli.bpf", "Read and edit BPF maps directly"),
@@ -136,55 +137,56 @@ def cilium_py(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 1 failed, 2 wrong usage, 3 partial, 141 on a closed pipe."""
+    """Run a command and exit: 0 done, 1 failed, 2 wrong usage, 3 partial, 130 on Ctrl-C, 141 on a closed pipe."""
     sys.exit(run(lambda: cilium_py.main(arguments, prog_name="cilium-py", standalone_mode=False)))
 
 
 def run(command: Callable[[], Any]) -> int:
     """The exit code of a command; what went wrong is said on stderr in one line, with a hint."""
+    take_closed()
     try:
-        code = command()
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.Abort:
-        return _fail("aborted", None, 1)
+        return _completed(command)
+    except click.Abort as abort:
+        # What click makes of Ctrl-C, and of the end of the input where it asks.
+        return INTERRUPTED if isinstance(abort.__cause__, KeyboardInterrupt) else _fail("aborted", None, 1)
     except click.ClickException as error:
         hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else None
-        if isinstance(error, click.exceptions.NoArgsIsHelpError):
-            click.echo(error.ctx.get_help() if error.ctx else "")
-            return 0
         return _fail(error.format_message(), hint, 2)
     except CiliumPyError as error:
         return _fail(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except (BrokenPipeError, ClosedPipe):
-        _silence_stdout()
+        silence(sys.stdout)
         return CLOSED_PIPE
     except OSError as error:
         if error.errno == errno.EPIPE:
-            _silence_stdout()
+            silence(sys.stdout)
             return CLOSED_PIPE
-        where = f" ({error.filename})" if error.filename else ""
+        where = error.filename or ("write error" if error.errno in WRITE_ERRORS else "")
         denied = error.errno in (errno.EPERM, errno.EACCES)
-        if error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO):
-            _silence_stdout()
-        return _fail(f"{error.strerror or error}{where}", "run as root" if denied else None, 1)
+        why = error.strerror or str(error)
+        return _fail(f"{where}: {why}" if where else why, "run as root" if denied else None, 1)
+
+
+def _completed(command: Callable[[], Any]) -> int:
+    """The exit code of a command that did not fail, once everything that it wrote has left."""
+    try:
+        code = command()
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        code = 0
+        click.echo(error.format_message())
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
 
 
 def _fail(message: str, hint: str | None, code: int) -> int:
+    flush(sys.stdout)
     with contextlib.suppress(OSError):
-        sys.stdout.flush()
-    with contextlib.suppress(OSError):
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        print(f"error: {one_line(message)}", file=sys.stderr)
         if hint:
-            print(f"hint: {hint}", file=sys.stderr)
+            print(f"hint: {one_line(hint)}", file=sys.stderr)
+    flush(sys.stderr)
     return code
-
-
-def _silence_stdout() -> None:
-    """Nobody reads stdout any more: keep the interpreter from complaining about it at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

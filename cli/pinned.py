@@ -8,13 +8,9 @@ from pathlib import Path
 
 from cilium_py.bpf.directory import Pins, pins_of
 from cilium_py.bpf.map import BpfMap
+from cilium_py.cli.streams import printable
 from cilium_py.errors import MapMissing
 from cilium_py.table import explained
-
-
-def printable(name: str) -> str:
-    """A name as a terminal can bear it: control characters, and bytes that are no UTF-8, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def pinned_maps(directory: Path | Pins) -> Iterator[tuple[str, BpfMap]]:
