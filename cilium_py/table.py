@@ -46,20 +46,21 @@ class OpenTable(Generic[R]):
             if wanted is not None:
                 yield wanted
 
-    def entries(self) -> Iterator[tuple[Any, Any]]:
-        """Every (key, value) as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
+    def pairs_of(self, batch: Batch) -> Iterator[tuple[Any, Any]]:
+        """The (key, value) of a batch as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
         key, value = self.layout.key, self.layout.value
-        room = self.map.value_room
+        keys = key.unpack_many(batch.keys)
+        if self.map.per_cpu:
+            room = self.map.value_room
+            return ((each, total(value, batch.values[at * room : (at + 1) * room])) for at, each in enumerate(keys))
+        if value is InnerMap:
+            return with_inner(zip(keys, InnerMap.unpack_many(batch.values), strict=True), self.map.held)
+        return zip(keys, value.unpack_many(batch.values), strict=True)
+
+    def entries(self) -> Iterator[tuple[Any, Any]]:
+        """Every (key, value). See pairs_of."""
         for batch in self.batches():
-            keys = key.unpack_many(batch.keys)
-            if self.map.per_cpu:
-                yield from (
-                    (each, total(value, batch.values[at * room : (at + 1) * room])) for at, each in enumerate(keys)
-                )
-            elif value is InnerMap:
-                yield from with_inner(zip(keys, InnerMap.unpack_many(batch.values), strict=True), self.map.held)
-            else:
-                yield from zip(keys, value.unpack_many(batch.values), strict=True)
+            yield from self.pairs_of(batch)
 
     def rows(self) -> Iterator[R]:
         decode = self.layout.decode
@@ -129,7 +130,7 @@ def open_source(
     except OSError as error:
         raise explained(error, path) from error
     try:
-        return OpenTable(opened, choose(source, opened, path, release), path)
+        return OpenTable(opened, choose(source, opened, path, release or opened.release), path)
     except BaseException:
         opened.close()
         raise

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
-from typing import Any
 
 import click
 
 from cilium_py import maps
 from cilium_py.cli.context import Settings
 from cilium_py.cli.main import LazyGroup
-from cilium_py.schema import MapDef
+from cilium_py.families import definitions
 
 BY_HAND = {
     "auth": ("cilium_py.cli.auth", "Mutual authentication entries"),
@@ -56,13 +55,6 @@ class FamilyGroup(LazyGroup):
 
 
 HIDDEN: frozenset[str] = frozenset()
-
-
-def definitions() -> list[MapDef[Any]]:
-    """The definition of every map file that has one, by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(maps.__path__))
-    modules = (import_module(f"{maps.__name__}.{name}") for name in names)
-    return [module.MAP for module in modules if hasattr(module, "MAP")]
 
 
 def family_command(name: str) -> click.Command | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from cilium_py.cli.groups import Group
 from cilium_py.cli.pinned import pinned_maps
 from cilium_py.libbpf.constants import MapType
 from cilium_py.maps.calls import MAP, Key, Row, Value
+
+if TYPE_CHECKING:
+    from cilium_py.snapshot.recording import Recording
 
 
 @click.group(cls=Group)
@@ -31,19 +35,26 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py bpf calls list
     cilium-py bpf calls list -o json | jq '.[] | select(.map == "cilium_call_policy").slot'
     """
+    names = recorded_name(where.recording) if where.recording is not None else program_name
     rows = (
         row
         for pin, opened in pinned_maps(where.pins)
         if opened.info.type == MapType.PROG_ARRAY
-        for row in programs_of(pin, opened)
+        for row in programs_of(pin, opened, names)
     )
     show(where.output(output), rows, Row, MAP.text)
 
 
-def programs_of(pin: str, opened: BpfMap) -> Iterator[Row]:
+def programs_of(pin: str, opened: BpfMap, names: Callable[[int], str]) -> Iterator[Row]:
     for key, value in opened.entries():
         program_id = Value.unpack(value).value
-        yield Row(pin, Key.unpack(key).value, program_id, program_name(program_id))
+        yield Row(pin, Key.unpack(key).value, program_id, names(program_id))
+
+
+def recorded_name(recording: Recording) -> Callable[[int], str]:
+    survey = recording.survey()
+    known = {facts.id: facts.name[:15] for facts in survey.programs} if survey is not None else {}
+    return lambda program_id: known.get(program_id, "")
 
 
 @cache

@@ -34,6 +34,7 @@ def show_(where: Settings, output: str | None) -> None:
     cilium-py bpf fs show
     cilium-py bpf fs show -o jsonpath='{[0].mount_point}'
     """
+    where.must_be_live()
     form = where.output(output)
     mounts = bpf_mounts()
     if not mounts:

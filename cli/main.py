@@ -31,6 +31,7 @@ COMMANDS = {
     "nat": ("cilium_py.cli.nat", "Source NAT tables (bpf nat)"),
     "node": ("cilium_py.cli.node", "The nodes of the cluster"),
     "policy": ("cilium_py.cli.rules", "Rules that say who may talk to whom"),
+    "snapshot": ("cilium_py.cli.snapshot", "Save a node to one file; read and compare such files"),
     "status": ("cilium_py.cli.status", "Show the state of the node"),
     "version": ("cilium_py.cli.version", "Print versions"),
 }
@@ -99,6 +100,10 @@ class LazyGroup(click.Group):
     help="state directory of the node [/var/run/cilium/state]",
 )  # fmt: skip
 @click.option("--node", envvar="CILIUM_PY_NODE", metavar="NAME", help="a node of the running lab")
+@click.option(
+    "--from", "recording", envvar="CILIUM_PY_FROM", metavar="FILE|DIR",
+    help="read a snapshot, a directory of bpftool's dumps or a sysdump in place of a node",
+)  # fmt: skip
 @click.option("--compat", is_flag=True, envvar="CILIUM_PY_COMPAT", help="print exactly what cilium-dbg 1.18 prints")
 @click.option("-v", "--verbose", count=True, help="log to stderr; twice for libbpf's own messages")
 @click.version_option(__version__, "--version", message="cilium-py %(version)s")
@@ -108,6 +113,7 @@ def cilium_py(
     bpf_root: str | None,
     state_dir: str | None,
     node: str | None,
+    recording: str | None,
     compat: bool,
     verbose: int,
 ) -> None:
@@ -123,6 +129,11 @@ def cilium_py(
 
         level = logging.INFO if verbose == 1 else logging.DEBUG
         logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    if recording is not None:
+        from cilium_py.cli.offline import recorded
+
+        ctx.obj = recorded(ctx, recording, compat=compat, verbose=verbose)
+        return
     if node is not None:
         from cilium_py.cli.where import lab_paths
 

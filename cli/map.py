@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +11,11 @@ import click
 from cilium_py.bpf.directory import pins_of
 from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.program import Program, program_ids
-from cilium_py.cli.bpf import definitions
 from cilium_py.cli.context import Settings, output_option, settings, show
 from cilium_py.cli.groups import Group
 from cilium_py.cli.pinned import pinned_maps
 from cilium_py.errors import CiliumPyError
+from cilium_py.families import source_of
 from cilium_py.libbpf.constants import MapType
 from cilium_py.schema import Source, Table
 from cilium_py.table import choose
@@ -71,10 +70,9 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py bpf map list
     cilium-py bpf map list -o json | jq -r '.[] | select(.pressure > 0.9).map'
     """
-    users = programs_by_map()
-    known = {source.pin: source for definition in definitions() for source in (*definition.sources, *definition.scoped)}
+    users = programs_by_map(where)
     rows = (
-        row_of(pin, opened, source_of(pin, known), pins_of(where.pins).path(pin), users[opened.info.id])
+        row_of(pin, opened, source_of(pin), pins_of(where.pins).path(pin), users[opened.info.id])
         for pin, opened in pinned_maps(where.pins)
     )
     show(where.output(output), rows, Row, TEXT)
@@ -102,17 +100,16 @@ def used_places(opened: BpfMap) -> int | None:
     return sum(batch.count for batch in opened.batches()) if kind in COUNTED else None
 
 
-def source_of(pin: str, known: dict[str, Source[Any]]) -> Source[Any] | None:
-    """The source that a pin is of; `{}` in the name of a source is any number or word."""
-    if pin in known:
-        return known[pin]
-    scoped = (source for name, source in known.items() if "{" in name)
-    return next((source for source in scoped if re.fullmatch(re.sub(r"\{.*?\}", r"\\w+", source.pin), pin)), None)
-
-
-def programs_by_map() -> defaultdict[int, list[str]]:
+def programs_by_map(where: Settings) -> defaultdict[int, list[str]]:
     """Map id -> names of the programs that use it; each name once."""
     users: defaultdict[int, list[str]] = defaultdict(list)
+    if where.recording is not None:
+        survey = where.recording.survey()
+        for facts in survey.programs if survey is not None else ():
+            for map_id in facts.map_ids:
+                if facts.name[:15] not in users[map_id]:
+                    users[map_id].append(facts.name[:15])
+        return users
     for program_id in program_ids():
         try:
             with Program.from_id(program_id) as program:

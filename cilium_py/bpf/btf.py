@@ -97,6 +97,10 @@ class BtfType:
             for nested in inner.flat_members():
                 yield nested._replace(offset=member.offset + nested.offset)
 
+    def typed_members(self) -> Iterator[tuple[Member, BtfType]]:
+        """The members, each with its type."""
+        return ((member, self._btf.type(type_id)) for member, type_id in self._members())
+
     def _members(self) -> Iterator[tuple[Member, int]]:
         if self.kind not in (STRUCT, UNION):
             return

@@ -73,6 +73,9 @@ class BpfMap(Handle):
     bytes, `value_room` bytes in all; `lookup_percpu` and `split` take it apart.
     """
 
+    release: str | None = None
+    """The release whose layout it is known to have, where something else than its BTF says so."""
+
     def __init__(self, fd: int) -> None:
         super().__init__(fd)
         self._take_shape(map_info(fd))

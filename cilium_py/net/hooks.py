@@ -17,7 +17,7 @@ class NetlinkProgram(NamedTuple):
     """A program at an interface. The hook is ingress, egress or xdp; the name is what tc was told, if anything."""
 
     interface: str
-    index: int
+    ifindex: int
     hook: str
     program_id: int
     name: str

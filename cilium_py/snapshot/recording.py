@@ -12,7 +12,7 @@ from typing import Self
 from cilium_py.bpf import batch
 from cilium_py.bpf.batch import Batch, Octets
 from cilium_py.bpf.map import BpfMap, MapInfo
-from cilium_py.errors import CiliumPyError
+from cilium_py.errors import CiliumPyError, MapMissing
 from cilium_py.libbpf.constants import MapType
 from cilium_py.survey.model import Survey
 
@@ -114,12 +114,19 @@ class Recording(ABC):
 
     @abstractmethod
     def recorded(self, name: str) -> RecordedMap:
-        """The map of a pin. FileNotFoundError if there is none."""
+        """The map of a pin. Raises `missing`."""
+
+    def missing(self, name: str) -> MapMissing:
+        return MapMissing(f"{self.path(name)}: not recorded", f"cilium-py snapshot list {self.origin} shows what is")
 
     def open(self, name: str, *, read_only: bool = True) -> BpfMap:
         if not read_only:
             raise CiliumPyError(f"{self.path(name)}: a recording, of which nothing can be changed")
         return self.recorded(name)
+
+    @abstractmethod
+    def extract_state(self) -> Path:
+        """Put what there is of the state directory into a private one, which goes when the recording is closed."""
 
     def survey(self) -> Survey | None:
         """The programs and their attachments; None where they were not recorded."""

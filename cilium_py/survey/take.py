@@ -137,7 +137,7 @@ def _by_netlink() -> Iterator[Attachment]:
     with netlink() as talk:
         for found in hooks.programs(talk):
             how = "xdp" if found.hook == "xdp" else "tc"
-            yield Attachment(found.interface, found.index, found.hook, how, found.program_id, 0, found.name)
+            yield Attachment(found.interface, found.ifindex, found.hook, how, found.program_id, 0, found.name)
 
 
 def _at_cgroups(unseen: list[str]) -> Iterator[Attachment]:

@@ -1,0 +1,116 @@
+"""`snapshot`: a node saved to one file, read, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from cilium_py.cli.context import Settings, output_option, say, settings, show
+from cilium_py.cli.groups import Group
+from cilium_py.errors import Partial
+from cilium_py.libbpf.constants import MapType
+from cilium_py.schema import Table
+from cilium_py.snapshot.open import recording
+from cilium_py.snapshot.recording import Recording
+from cilium_py.snapshot.saved import Snapshot
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Row(NamedTuple):
+    """A recorded map. `entries` is None for one of a type that has none to read."""
+
+    map: str
+    id: int
+    type: str
+    key_size: int
+    value_size: int
+    entries: int | None
+    max_entries: int
+    complete: bool
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    entries = "-" if row.entries is None else f"{row.entries}{'' if row.complete else ' (incomplete)'}"
+    return row.map, row.type, f"{row.key_size}/{row.value_size}", entries, str(row.max_entries or "-")
+
+
+TEXT = Table(("MAP", "TYPE", "KEY/VALUE", "ENTRIES", "MAX"), cells, padded="none")
+
+
+def file_argument(name: str, *, required: bool = True) -> Callable[[F], F]:
+    return click.argument(name, required=required, type=click.Path(path_type=Path))
+
+
+@click.group(cls=Group)
+def snapshot() -> None:
+    """Save a node to one file, to read and compare it anywhere.
+
+    \b
+    cilium-py snapshot save before.snap
+    cilium-py --from before.snap ct list
+    """
+
+
+@snapshot.command("save")
+@file_argument("file")
+@click.option("--force", is_flag=True, help="replace a file that is there")
+@settings
+def save_(where: Settings, file: Path, force: bool) -> None:
+    """Save every pinned map with its BTF, the programs and where they are attached, and the node's configuration.
+
+    The file is compressed and only its owner may read it: it says who talks to whom.
+
+    \b
+    cilium-py snapshot save node1.snap
+    cilium-py snapshot save --force node1.snap
+    """
+    from cilium_py.cli.survey import live, shared_state, tick_count
+    from cilium_py.snapshot.save import save
+
+    where.must_be_live()
+    made = save(file, where.paths, live(where), shared_state(where), tick_count(), replace=force)
+    entries = sum(shape.entries or 0 for shape in made.maps)
+    size = file.stat().st_size
+    click.echo(f"Saved {len(made.maps)} maps with {entries} entries to {file} ({size / 1024:.0f} KiB)")
+    for text in made.survey.unseen:
+        say(f"note: not seen: {text}")
+    torn = [shape.pin for shape in made.maps if not shape.complete]
+    if torn:
+        raise Partial(f"{', '.join(torn)}: changed while being read, entries may be missing", "save once more")
+
+
+@snapshot.command("list")
+@file_argument("file")
+@output_option
+@settings
+def list_(where: Settings, file: Path, output: str | None) -> None:
+    """List the maps in a snapshot, in a directory of bpftool's dumps, or in an archive of cilium-bugtool.
+
+    \b
+    cilium-py snapshot list before.snap
+    cilium-py snapshot list cilium-sysdump.zip -o json
+    """
+    with recording(file) as opened:
+        rows = [row_of(opened, name) for name in opened.names()]
+        if isinstance(opened, Snapshot):
+            about = opened.manifest.about
+            say(f"taken {about.taken} on {about.host}, Linux {about.kernel}, of {about.bpf_root}")
+    show(where.output(output), rows, Row, TEXT)
+
+
+def row_of(opened: Recording, name: str) -> Row:
+    if isinstance(opened, Snapshot):
+        shape = opened.shape(name)
+        info, entries, complete = shape.info, shape.entries, shape.complete
+    else:
+        found = opened.recorded(name)
+        info, entries, complete = found.info, sum(some.count for some in found.batches()), True
+    return Row(name, info.id, type_name(info.type), info.key_size, info.value_size, entries, info.max_entries, complete)
+
+
+def type_name(number: int) -> str:
+    return MapType(number).name.lower() if number in set(MapType) else f"type {number}"
