@@ -48,3 +48,11 @@ class EndpointMissing(CiliumPyError):
 
 class RegenerationFailed(CiliumPyError):
     """A new program could not be put in place; the old one still runs."""
+
+
+class CompilationFailed(CiliumPyError):
+    """The compiler refused the source. `log` is all that it said."""
+
+    def __init__(self, message: str, log: str) -> None:
+        super().__init__(message)
+        self.log = log

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
-from cilium_py.endpoint import store
-from cilium_py.endpoint.model import OPTIONS, Endpoint, parse_named_port, parse_option
-from cilium_py.errors import RegenerationFailed, WrongUsage
-from cilium_py.loader.phases import Phases
-from cilium_py.node.config import NodeConfig
-from cilium_py.render import write_value
-from cilium_py.render.tabular import lines
-from cilium_py.schema import Line
+from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
+from cilium_py.cli.main import LazyGroup
+from cilium_py.cli.parameters import complete_options, endpoint_argument, labels_option, optional_endpoint_argument
+from cilium_py.cli.parameters import options as parse_options
+from cilium_py.errors import WrongUsage
 
 if TYPE_CHECKING:
-    from cilium_py.endpoint.view import EndpointRow
-
-A = TypeVar("A", IPv4Address, IPv6Address)
+    from cilium_py.endpoint.model import Endpoint
+    from cilium_py.endpoint.view import EndpointRow, HealthRow
+    from cilium_py.health.model import Path, Report
 
 TITLES = (
     "ENDPOINT", "POLICY (ingress)", "POLICY (egress)", "IDENTITY", "LABELS (source:key[=value])", "IPv6", "IPv4",
@@ -30,121 +25,35 @@ TITLES = (
 )  # fmt: skip
 SECOND_TITLES = ("", "ENFORCEMENT", "ENFORCEMENT", "", "", "", "", "")
 
-
-class PhaseRow(NamedTuple):
-    """How long one part of a regeneration took."""
-
-    endpoint: int
-    phase: str
-    milliseconds: float
-
-
-def _ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    where = _ctx.find_object(Settings) or Settings()
-    return [text for text in map(str, store.ids(where.paths)) if text.startswith(incomplete)]
+ALIASES = {"inspect": "get", "ls": "list", "show": "get"}
+IN_FILES = {
+    "add": ("cilium_py.cli.endpoint_add", "Give a workload an endpoint"),
+    "regenerate": ("cilium_py.cli.endpoint_regenerate", "Load an endpoint's programs anew"),
+    "restore": ("cilium_py.cli.endpoint_regenerate", "Find endpoints again after a reboot"),
+}
 
 
-def _address(kind: Callable[[str], A]) -> Callable[[click.Context, click.Parameter, str | None], A | None]:
-    def parse(_ctx: click.Context, param: click.Parameter, text: str | None) -> A | None:
-        try:
-            return kind(text) if text is not None else None
-        except AddressValueError as error:
-            raise WrongUsage(f"{param.opts[0]} {text!r}: not an address of that kind") from error
-
-    return parse
+class OptionDescription(NamedTuple):
+    option: str
+    description: str
 
 
-def _mac(_ctx: click.Context, _param: click.Parameter, text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    try:
-        mac = bytes.fromhex(text.replace(":", "").replace("-", ""))
-    except ValueError:
-        mac = b""
-    if len(mac) != 6 or mac[0] & 1 or not any(mac):
-        raise WrongUsage(f"--mac {text!r}: not the MAC address of an interface", hint="02:00:5e:10:00:01, say")
-    return mac
+class EndpointGroup(LazyGroup):
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return super().get_command(ctx, ALIASES.get(name, name))
 
 
-def _options(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, int]:
-    return dict(map(parse_option, texts))
-
-
-def _named_ports(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    return dict(map(parse_named_port, texts))
-
-
-def _complete_options(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    choices = (f"{word}={value}" for word in OPTIONS for value in ("enable", "disable"))
-    return [choice for choice in choices if choice.lower().startswith(incomplete.lower())]
-
-
-id_argument = click.argument("endpoint_id", metavar="ID", type=click.IntRange(1, 65535), shell_complete=_ids)
-
-
-@click.group()
+@click.group(cls=EndpointGroup, lazy=IN_FILES)
 def endpoint() -> None:
     """Workloads with an interface of their own, and the programs at it.
+
+    Wherever an ID is asked for, container-name:web, container-id:0f3a, pod-name:default:web, ipv4:10.244.1.7 and
+    ipv6:fd10::7 are understood too.
 
     \b
     cilium-py endpoint list
     cilium-py endpoint regenerate 1
     """
-
-
-@endpoint.command()
-@click.option("--netns", metavar="NAME|PATH|PID", help="network namespace of the workload")
-@click.option("--ifname", default="eth0", show_default=True, help="interface in the workload's namespace")
-@click.option("--host-ifname", help="host side of the pair; alone, an interface that is there already")
-@click.option("--mac", callback=_mac, help="with --host-ifname alone: MAC address of the workload's side")
-@click.option("--ip", "ipv4", metavar="IPV4", callback=_address(IPv4Address), help="IPv4 address [the next free one]")
-@click.option("--ipv6", metavar="IPV6", callback=_address(IPv6Address), help="IPv6 address [the next free one]")
-@click.option("-l", "--label", "labels", multiple=True, metavar="[SOURCE:]KEY[=VALUE]", help="security label; repeat")
-@click.option(
-    "--port", "named_ports", multiple=True, metavar="NAME=PORT[/PROTOCOL]", callback=_named_ports,
-    help="what rules may call a port of the workload; repeat",
-)  # fmt: skip
-@click.option("--id", "number", type=click.IntRange(1, 65534), help="endpoint id [the next free one]")
-@click.option("--name", help="name of the workload [that of the namespace]")
-@click.option("--container-id", default="", help="id of its container")
-@click.option(
-    "--option", "options", multiple=True, metavar="NAME=VALUE", callback=_options, shell_complete=_complete_options,
-    help="as `endpoint config` takes it; repeat",
-)  # fmt: skip
-@settings
-def add(
-    where: Settings,
-    netns: str | None,
-    ifname: str,
-    host_ifname: str | None,
-    mac: bytes | None,
-    ipv4: IPv4Address | None,
-    ipv6: IPv6Address | None,
-    labels: tuple[str, ...],
-    named_ports: dict[str, tuple[int, int]],
-    number: int | None,
-    name: str | None,
-    container_id: str,
-    options: dict[str, int],
-) -> None:
-    """Give a workload an endpoint: an identity, an interface where there is none, programs at it.
-
-    Asking again for the same changes nothing. Whoever has no policy in a direction that is not enforced may pass;
-    IngressEnforcement and EgressEnforcement turn that round.
-
-    \b
-    cilium-py endpoint add --netns web --ip 10.244.1.7 --label app=web
-    cilium-py endpoint add --netns db --label app=db --option IngressEnforcement=enable
-    """
-    from cilium_py.endpoint.add import Request
-    from cilium_py.endpoint.add import add as add_endpoint
-
-    request = Request(
-        name, netns, ifname, host_ifname, ipv4, ipv6, labels, mac, number, container_id, options, named_ports
-    )
-    made = add_endpoint(where.paths, request)
-    addresses = " ".join(map(str, made.addresses))
-    click.echo(f"Endpoint {made.id}: {made.name} {addresses} identity {made.identity} interface {made.interface}")
 
 
 @endpoint.command("list")
@@ -158,7 +67,11 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
     cilium-py endpoint list
     cilium-py endpoint list -o json | jq -r '.[] | select(.status != "ready").endpoint'
     """
+    from cilium_py.endpoint import store
     from cilium_py.endpoint.view import EndpointRow, row
+    from cilium_py.node.config import NodeConfig
+    from cilium_py.render.tabular import lines
+    from cilium_py.schema import Line
 
     form = where.output(output)
     node = NodeConfig.load(where.paths)
@@ -184,105 +97,177 @@ def _cells(found: EndpointRow) -> Iterator[tuple[str, ...]]:
 
 
 @endpoint.command()
-@id_argument
+@optional_endpoint_argument
+@labels_option
 @output_option
 @settings
-def get(where: Settings, endpoint_id: int, output: str | None) -> None:
+def get(where: Settings, endpoint_id: int | None, labels: tuple[str, ...], output: str | None) -> None:
     """Show everything about an endpoint, as JSON unless asked otherwise.
 
     \b
     cilium-py endpoint get 1 -o jsonpath='{[0].status.networking.mac}'
+    cilium-py endpoint get -l app=web
     """
+    from cilium_py.endpoint import naming, store
     from cilium_py.endpoint.view import document
+    from cilium_py.node.config import NodeConfig
+    from cilium_py.render import write_value
 
+    if (endpoint_id is None) != bool(labels):
+        raise WrongUsage("name one endpoint, or labels", hint="cilium-py endpoint list")
     form = where.output(output)
-    found = store.load(where.paths, endpoint_id)
-    shown = [document(where.paths, NodeConfig.load(where.paths), found)]
-    write_value(sys.stdout.buffer, form, shown)
+    found = naming.having(where.paths, labels) if endpoint_id is None else [store.load(where.paths, endpoint_id)]
+    node = NodeConfig.load(where.paths)
+    write_value(sys.stdout.buffer, form, [document(where.paths, node, each) for each in found])
 
 
 @endpoint.command()
-@id_argument
-@click.argument("changes", nargs=-1, metavar="[NAME=VALUE]...", callback=_options, shell_complete=_complete_options)
+@endpoint_argument
+@output_option
 @settings
-def config(where: Settings, endpoint_id: int, changes: dict[str, int]) -> None:
+def log(where: Settings, endpoint_id: int, output: str | None) -> None:
+    """Show what happened to an endpoint, the newest first.
+
+    \b
+    cilium-py endpoint log 1 | head -n5
+    cilium-py endpoint log 1 -o json | jq '.[] | select(.code != "OK")'
+    """
+    from cilium_py.endpoint import history, store
+    from cilium_py.endpoint.history import Entry
+    from cilium_py.schema import Table
+
+    store.load(where.paths, endpoint_id)
+    columns = Table[Entry](
+        ("Timestamp", "Status", "State", "Message"),
+        lambda entry: (entry.timestamp, entry.code, entry.state, entry.message),
+    )
+    show(where.output(output), reversed(history.entries(where.paths, endpoint_id)), Entry, columns)
+
+
+@endpoint.command()
+@endpoint_argument
+@output_option
+@settings
+def health(where: Settings, endpoint_id: int, output: str | None) -> None:
+    """Show how an endpoint is, and what of it is missing; for the health endpoint, what a running prober finds.
+
+    \b
+    cilium-py endpoint health 1
+    """
+    from cilium_py.endpoint import store
+    from cilium_py.endpoint.view import health as health_of
+    from cilium_py.health.client import reported
+    from cilium_py.node.config import NodeConfig
+    from cilium_py.render import write_value
+
+    form = where.output(output)
+    node, endpoint = NodeConfig.load(where.paths), store.load(where.paths, endpoint_id)
+    found = health_of(where.paths, node, endpoint)
+    probes = reported(where.paths)
+    probed = _paths_to(endpoint, probes) if probes is not None else []
+    if not form.is_text:
+        write_value(sys.stdout.buffer, form, [{**found._asdict(), "probes": [path.document() for path in probed]}])
+        return
+    for name, value in _health(found):
+        click.echo(f"{name + ':':<18}{value}")
+    for path in probed:
+        for protocol, outcome in (("ICMP", path.icmp), ("HTTP", path.http)):
+            if outcome is not None:
+                said = f"OK, {outcome.latency / 1e6:.3f} ms" if outcome.ok else outcome.status
+                click.echo(f"{f'{protocol} to {path.ip}:':<18} {said}")
+
+
+def _paths_to(endpoint: Endpoint, probes: Report) -> list[Path]:
+    """What the prober knows of the endpoint: something if it is the node's health endpoint."""
+    own = set(map(str, endpoint.addresses))
+    sides = (node.endpoint for node in probes.nodes if node.endpoint is not None)
+    return [path for side in sides for path in side.paths if path.ip in own]
+
+
+def _health(found: HealthRow) -> Iterator[tuple[str, str]]:
+    yield "Overall Health", found.overall
+    yield "BPF Health", found.bpf
+    yield "Policy Health", found.policy
+    yield "Connected", "yes" if found.connected else "no"
+    for problem in found.problems:
+        yield "Problem", problem
+
+
+@endpoint.command()
+@optional_endpoint_argument
+@click.argument("changes", nargs=-1, metavar="[NAME=VALUE]...", callback=parse_options, shell_complete=complete_options)
+@click.option("--list-options", is_flag=True, help="what can be set, and what it does")
+@output_option
+@settings
+def config(
+    where: Settings, endpoint_id: int | None, changes: dict[str, int], list_options: bool, output: str | None
+) -> None:
     """Show or change the options of an endpoint. A change is in force when the command returns.
 
     \b
     cilium-py endpoint config 1
     cilium-py endpoint config 1 IngressEnforcement=enable Debug=disable
+    cilium-py endpoint config --list-options
     """
+    from cilium_py.endpoint import store, view
+    from cilium_py.endpoint.options import OPTIONS
+    from cilium_py.schema import Line
+
+    if list_options:
+        described = [OptionDescription(name, option.description) for name, option in OPTIONS.items()]
+        show(where.output(output), described, OptionDescription, Line[OptionDescription]("{0[0]:<28}{0[1]}".format))
+        return
+    if endpoint_id is None:
+        raise WrongUsage("no endpoint was named", hint="cilium-py endpoint list")
     if changes:
         from cilium_py.endpoint.regenerate import Build, regenerate
 
-        regenerate(where.paths, endpoint_id, Build(options=changes))
+        regenerate(where.paths, endpoint_id, Build(options=changes, reason="options changed"))
         click.echo(f"Endpoint {endpoint_id} configuration updated successfully")
         return
-    for word, value in store.load(where.paths, endpoint_id).options.items():
-        shown = str(value) if word.endswith("Level") else ("Disabled", "Enabled")[value]
-        click.echo(f"{word:<27}: {shown}")
+    text = Line[view.OptionRow](lambda row: f"{row.option:<28}: {view.option_word(row.option, row.value)}")
+    show(where.output(output), view.options(store.load(where.paths, endpoint_id)), view.OptionRow, text)
 
 
 @endpoint.command()
-@click.argument("endpoint_id", metavar="[ID]", type=click.IntRange(1, 65535), required=False, shell_complete=_ids)
-@click.option("--all", "everything", is_flag=True, help="every endpoint of the node")
-@click.option("--compile", "compiled", is_flag=True, help="build from source with clang, not from the prebuilt object")
-@click.option("--llc", is_flag=True, help="with --compile: clang -emit-llvm, then llc")
+@endpoint_argument
+@click.option("-a", "--add", "added", multiple=True, metavar="LABEL", help="add, or enable again; repeat")
+@click.option("-d", "--delete", "deleted", multiple=True, metavar="LABEL", help="delete, or disable; repeat")
 @output_option
 @settings
-def regenerate(
-    where: Settings, endpoint_id: int | None, everything: bool, compiled: bool, llc: bool, output: str | None
+def labels(
+    where: Settings, endpoint_id: int, added: tuple[str, ...], deleted: tuple[str, ...], output: str | None
 ) -> None:
-    """Rewrite an endpoint's headers, load its programs anew and swap them in; no packet is lost.
+    """Show or change the labels of an endpoint, and with them its identity.
 
-    Returns when the new program runs, having said how long each phase took, or fails and leaves the old one.
+    A label that the workload was added with is disabled, not deleted: it stays listed, and can be enabled again.
 
     \b
-    cilium-py endpoint regenerate 1
-    cilium-py endpoint regenerate --all -o json
+    cilium-py endpoint labels 1
+    cilium-py endpoint labels 1 -a tier=backend -d app=web
     """
-    if everything == (endpoint_id is not None):
-        raise WrongUsage("name one endpoint, or say --all", hint="cilium-py endpoint list")
-    if llc and not compiled:
-        raise WrongUsage("--llc is a way to compile", hint="add --compile")
-    wanted = store.ids(where.paths) if endpoint_id is None else [endpoint_id]
-    failures: list[RegenerationFailed] = []
-    show(where.output(output), _regenerate(where, wanted, compiled, llc, failures), PhaseRow, Line(_phase))
-    if failures:
-        for failure in failures[:-1]:
-            say(f"error: {failure.message}")
-        raise failures[-1]
+    from cilium_py.endpoint import store, view
+    from cilium_py.schema import Table
+
+    if added or deleted:
+        from cilium_py.endpoint.relabel import relabel
+
+        found = relabel(where.paths, endpoint_id, _words(added), _words(deleted))
+    else:
+        found = store.load(where.paths, endpoint_id)
+    columns = Table[view.LabelRow](
+        ("LABEL", "STATUS"), lambda row: (row.label, "Enabled" if row.enabled else "Disabled")
+    )
+    show(where.output(output), view.labels(found), view.LabelRow, columns)
 
 
-def _regenerate(
-    where: Settings, wanted: list[int], compiled: bool, llc: bool, failures: list[RegenerationFailed]
-) -> Iterator[PhaseRow]:
-    """Regenerate each endpoint, and tell of its phases; an endpoint that fails does not keep others from it."""
-    from cilium_py.endpoint.regenerate import Build
-    from cilium_py.endpoint.regenerate import regenerate as regenerate_endpoint
-
-    compiler = None
-    if compiled:
-        from cilium_py.loader.compiler import Compiler
-
-        compiler = Compiler.find(llc=llc)
-    for number in wanted:
-        phases = Phases()
-        try:
-            regenerate_endpoint(where.paths, number, Build(compiler=compiler, phases=phases))
-        except RegenerationFailed as error:
-            failures.append(error)
-        for name, seconds in phases.seconds.items():
-            yield PhaseRow(number, name, round(seconds * 1000, 3))
-
-
-def _phase(found: PhaseRow) -> str:
-    text = f"endpoint {found.endpoint}: {found.phase:<18}{found.milliseconds:>10.1f} ms"
-    return f"{text}\nEndpoint {found.endpoint} successfully regenerated" if found.phase == "total" else text
+def _words(texts: tuple[str, ...]) -> list[str]:
+    """Labels that were given one an option, or several by commas."""
+    return [word for text in texts for word in text.split(",") if word]
 
 
 @endpoint.command()
-@id_argument
+@endpoint_argument
 @yes_option
 @settings
 def delete(where: Settings, endpoint_id: int, yes: bool, dry_run: bool) -> None:
@@ -292,15 +277,35 @@ def delete(where: Settings, endpoint_id: int, yes: bool, dry_run: bool) -> None:
     cilium-py endpoint delete 7 --dry-run
     cilium-py endpoint delete 7 --yes
     """
+    if _delete(where, endpoint_id, yes, dry_run):
+        click.echo(f"Endpoint {endpoint_id} deleted")
+
+
+@endpoint.command()
+@endpoint_argument
+@yes_option
+@settings
+def disconnect(where: Settings, endpoint_id: int, yes: bool, dry_run: bool) -> None:
+    """Disconnect a workload from the network: Cilium's name for `delete`.
+
+    \b
+    cilium-py endpoint disconnect 7 --yes
+    """
+    if _delete(where, endpoint_id, yes, dry_run):
+        click.echo(f"Endpoint {endpoint_id} successfully disconnected")
+
+
+def _delete(where: Settings, endpoint_id: int, yes: bool, dry_run: bool) -> bool:
+    from cilium_py.endpoint import store
     from cilium_py.endpoint.delete import delete as delete_endpoint
 
     found = store.load(where.paths, endpoint_id)
     if dry_run:
         click.echo(f"would delete {_described(found)}")
-        return
+        return False
     confirm(f"Delete {_described(found)}?", yes)
     delete_endpoint(where.paths, endpoint_id)
-    click.echo(f"Endpoint {endpoint_id} deleted")
+    return True
 
 
 def _described(found: Endpoint) -> str:

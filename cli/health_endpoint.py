@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
-from cilium_py.cli.endpoint import _address
+from cilium_py.cli.parameters import address
 from cilium_py.health.endpoint import HealthEndpoint
 from cilium_py.health.hello import PORT
 from cilium_py.schema import Table
@@ -32,8 +32,8 @@ def endpoint() -> None:
 
 
 @endpoint.command()
-@click.option("--ip", "ipv4", metavar="IPV4", callback=_address(IPv4Address), help="IPv4 address [the next free one]")
-@click.option("--ipv6", metavar="IPV6", callback=_address(IPv6Address), help="IPv6 address [the next free one]")
+@click.option("--ip", "ipv4", metavar="IPV4", callback=address(IPv4Address), help="IPv4 address [the next free one]")
+@click.option("--ipv6", metavar="IPV6", callback=address(IPv6Address), help="IPv6 address [the next free one]")
 @click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="port of the responder")
 @click.option("--relaunch", is_flag=True, help="remove the one that is there first, and make it anew")
 @settings

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
-from cilium_py.cli.endpoint import _address
 from cilium_py.cli.node_setup import init, remove
+from cilium_py.cli.parameters import address
 from cilium_py.errors import WrongUsage
 from cilium_py.node import peers
 from cilium_py.node.config import NodeConfig
@@ -92,11 +92,11 @@ def list_(where: Settings, output: str | None) -> None:
 @node.command()
 @click.argument("name", metavar="NAME")
 @click.option("--cluster", default=DEFAULT_CLUSTER, show_default=True, help="cluster that the node is in")
-@click.option("--ip", "ipv4", metavar="IPV4", callback=_address(IPv4Address), help="IPv4 address")
-@click.option("--ipv6", metavar="IPV6", callback=_address(IPv6Address), help="IPv6 address")
+@click.option("--ip", "ipv4", metavar="IPV4", callback=address(IPv4Address), help="IPv4 address")
+@click.option("--ipv6", metavar="IPV6", callback=address(IPv6Address), help="IPv6 address")
 @click.option("--secondary", multiple=True, metavar="IP", callback=_addresses, help="a further address; repeat")
-@click.option("--health-ip", metavar="IPV4", callback=_address(IPv4Address), help="IPv4 address of its health endpoint")
-@click.option("--health-ipv6", metavar="IPV6", callback=_address(IPv6Address), help="likewise IPv6")
+@click.option("--health-ip", metavar="IPV4", callback=address(IPv4Address), help="IPv4 address of its health endpoint")
+@click.option("--health-ipv6", metavar="IPV6", callback=address(IPv6Address), help="likewise IPv6")
 @settings
 def add(
     where: Settings,

@@ -8,7 +8,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, 
 import click
 
 from cilium_py.cli.context import Settings, confirm, settings, yes_option
-from cilium_py.cli.endpoint import _address
+from cilium_py.cli.parameters import address
 from cilium_py.endpoint import store
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.node.config import Family4, Family6, NodeConfig
@@ -21,9 +21,9 @@ LEAST_PODS = 4
 @click.command()
 @click.option("--name", help="name of the node [the host's]")
 @click.option("--device", default="", help="interface that leads to the other nodes")
-@click.option("--ip", "ipv4", metavar="IPV4", callback=_address(IPv4Address), help="the node's IPv4 address")
+@click.option("--ip", "ipv4", metavar="IPV4", callback=address(IPv4Address), help="the node's IPv4 address")
 @click.option("--pods", metavar="CIDR", help="IPv4 range of its endpoints; the last but one is its router")
-@click.option("--ipv6", metavar="IPV6", callback=_address(IPv6Address), help="the node's IPv6 address")
+@click.option("--ipv6", metavar="IPV6", callback=address(IPv6Address), help="the node's IPv6 address")
 @click.option("--pods6", metavar="CIDR", help="IPv6 range of its endpoints; ::fe in it is its router")
 @click.option("--mtu", default=1500, show_default=True, type=click.IntRange(576, 65535), help="of the endpoints")
 @click.option("--attach", default="auto", type=click.Choice(["auto", "tcx", "tc"]), help="how programs are attached")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 
-from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.errors import CiliumPyError, EndpointMissing, WrongUsage
 from cilium_py.loader import state
 from cilium_py.net.link import checked_name
 from cilium_py.net.namespace import NetNamespace
@@ -17,9 +18,9 @@ from cilium_py.node.config import HOST_ENDPOINT_ID, Family4, Family6, NodeConfig
 from cilium_py.paths import NodePaths
 from cilium_py.policy import realize
 
-from . import interface, store
+from . import history, interface, lifecycle, states, store
 from .delete import delete_locked
-from .model import DEFAULTS, Endpoint
+from .model import Endpoint
 from .regenerate import Build, regenerate_locked
 from .status import is_complete
 
@@ -52,6 +53,7 @@ def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpo
     node = NodeConfig.load(paths)
     _check(request)
     with state.locked(store.allocation_lock(paths)):
+        _finish_deletes(paths, node)
         known = list(store.all(paths))
         endpoint = next((other for other in known if _is_same(other, request)), None)
         if endpoint is None:
@@ -74,10 +76,21 @@ def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpo
     return made
 
 
+def _finish_deletes(paths: NodePaths, node: NodeConfig) -> None:
+    """Whatever is being deleted is not there any more; where nobody goes on with it, it was cut short."""
+    for endpoint in store.all(paths):
+        if history.recorded(paths, endpoint.id) == states.DISCONNECTING:
+            with state.locked(store.lock_of(paths, endpoint.id)), contextlib.suppress(EndpointMissing):
+                delete_locked(paths, node, store.load(paths, endpoint.id))
+
+
 def _make(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, request: Request, build: Build) -> Endpoint:
     wanted = label_words.canonical(request.labels) if request.labels else endpoint.labels
     identities = node.identity_store(paths)
+    if wanted != endpoint.labels or not endpoint.identity:
+        lifecycle.awaits_identity(paths, endpoint.id, "The endpoint is new" if not endpoint.identity else "New labels")
     identity = identities.allocate(wanted, f"{node.name}/{endpoint.id}")
+    lifecycle.has_identity(paths, endpoint.id, identity)
     endpoint = replace(
         endpoint,
         labels=identities.labels(identity) or wanted,
@@ -85,7 +98,7 @@ def _make(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, request: Reque
         options={**endpoint.options, **request.options},
         named_ports={**endpoint.named_ports, **request.named_ports},
     )
-    return regenerate_locked(paths, node, interface.provide(node, endpoint), build)
+    return regenerate_locked(paths, node, interface.provide(node, endpoint), replace(build, reason="endpoint add"))
 
 
 def _check(request: Request) -> None:
@@ -151,7 +164,6 @@ def _choose(node: NodeConfig, request: Request, known: list[Endpoint]) -> Endpoi
         container_id=request.container_id,
         ipv4=request.ipv4 or _free_ipv4(node.ipv4, known, request),
         ipv6=request.ipv6 or _free_ipv6(node.ipv6, known, request),
-        options=dict(DEFAULTS),
     )
     if not endpoint.addresses:
         raise WrongUsage("the endpoint has no address", hint="--ip or --ipv6")

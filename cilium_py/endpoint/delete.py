@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from cilium_py.loader import endpoint as programs
 from cilium_py.loader import state
-from cilium_py.node import entries
+from cilium_py.node import entries, templates
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
 from cilium_py.policy import realize
 
-from . import interface, store
+from . import history, interface, lifecycle, store
 from .attachment import hooks
 from .model import Endpoint
 
@@ -31,11 +31,14 @@ def delete_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> boo
     The interface goes first, so that no packet of the endpoint passes without its programs, and the state
     directory last, so that a delete that was cut short can be asked for again.
     """
+    lifecycle.disconnects(paths, endpoint.id)
     interface.withdraw(node, endpoint)
     entries.drop_local(paths, endpoint.addresses)
     programs.remove(paths, endpoint.id, *hooks(paths, node, endpoint))
     free = node.identity_store(paths).release(f"{node.name}/{endpoint.id}")
     for directory in (paths.endpoint_next, paths.endpoint_failed, paths.endpoint):
         state.remove_directory(directory(endpoint.id))
+    templates.prune(paths)
+    history.forget(paths, endpoint.id)
     store.lock_of(paths, endpoint.id).unlink(missing_ok=True)
     return free

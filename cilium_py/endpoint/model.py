@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cilium_py.errors import WrongUsage
 from cilium_py.net.namespace import NetNamespace
-from cilium_py.node.entries import LocalEntry
 
-OPTIONS = {
-    "ConntrackAccounting": "enable_conntrack_accounting",
-    "Debug": "debug",
-    "DropNotification": "enable_drop_notify",
-    "EgressEnforcement": "enforce_egress",
-    "IngressEnforcement": "enforce_ingress",
-    "MonitorAggregationLevel": "monitor_aggregation",
-    "PolicyAccounting": "enable_policy_accounting",
-    "PolicyAuditMode": "policy_audit_mode",
-    "PolicyVerdictNotification": "enable_policy_verdict_notify",
-    "SourceIPVerification": "enable_source_ip_verification",
-    "TraceNotification": "enable_trace_notify",
-}
-"""What can be set of an endpoint -> the name of the programs' option."""
-DEFAULTS = {
-    "ConntrackAccounting": 1,
-    "Debug": 0,
-    "DropNotification": 1,
-    "EgressEnforcement": 0,
-    "IngressEnforcement": 0,
-    "MonitorAggregationLevel": 0,
-    "PolicyAccounting": 1,
-    "PolicyAuditMode": 0,
-    "PolicyVerdictNotification": 1,
-    "SourceIPVerification": 1,
-    "TraceNotification": 1,
-}
+from .options import OPTIONS, defaults
 
-_NAMED_PORT = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,14})=(?P<port>[0-9]{1,5})(/(?P<protocol>[A-Za-z]+))?")
+if TYPE_CHECKING:
+    from cilium_py.node.entries import LocalEntry
+
+_NAMED_PORT = r"(?P<name>[a-z0-9][a-z0-9-]{0,14})=(?P<port>[0-9]{1,5})(/(?P<protocol>[A-Za-z]+))?"
 
 
 class Policy(NamedTuple):
@@ -71,7 +47,12 @@ class Endpoint:
     ipv6: IPv6Address | None = None
     identity: int = 0
     labels: tuple[str, ...] = ()
-    options: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULTS))
+    """Those that its identity stands for, in order."""
+    custom_labels: tuple[str, ...] = ()
+    """Those among them that were added by hand."""
+    disabled_labels: tuple[str, ...] = ()
+    """Labels of the workload that its identity leaves out, by hand."""
+    options: Mapping[str, int] = field(default_factory=defaults)
     owns_interface: bool = False
     """Whether `add` made the interface pair, so that `delete` removes it."""
     policy: Policy = field(default_factory=Policy)
@@ -99,11 +80,13 @@ class Endpoint:
 
     def entry(self) -> LocalEntry:
         """What the endpoint map says of its addresses."""
+        from cilium_py.node.entries import LocalEntry
+
         return LocalEntry(self.interface_index, self.id, self.pod_mac, self.interface_mac, self.identity)
 
     def switches(self) -> dict[str, int | bytes]:
         """The programs' options that many endpoints may share, by name."""
-        switches: dict[str, int | bytes] = {OPTIONS[word]: value for word, value in self.options.items()}
+        switches: dict[str, int | bytes] = {OPTIONS[name].variable: value for name, value in self.options.items()}
         if self.policy.revision:
             # An open direction then has an entry that allows everything, so that no rule needs other programs.
             switches["enforce_ingress"] = switches["enforce_egress"] = 1
@@ -121,7 +104,7 @@ class Endpoint:
         }
 
     def document(self) -> dict[str, Any]:  # what json writes
-        labels = {label["key"]: label for label in map(_label, self.labels)}
+        labels = _by_key(self.labels)
         return {
             "ID": self.id,
             "ContainerName": self.name,
@@ -131,9 +114,9 @@ class Endpoint:
             "ParentIfIndex": 0,
             "ContainerIfName": self.pod_interface,
             "OpLabels": {
-                "custom": {},
-                "disabled": {},
-                "orchestrationIdentity": labels,
+                "custom": _by_key(self.custom_labels),
+                "disabled": _by_key(self.disabled_labels),
+                "orchestrationIdentity": _by_key(label for label in self.labels if label not in self.custom_labels),
                 "orchestrationInfo": {},
             },
             "LXCMAC": self.pod_mac.hex(":"),
@@ -181,8 +164,10 @@ class Endpoint:
                 ipv4=IPv4Address(document["IPv4"]) if document["IPv4"] else None,
                 ipv6=IPv6Address(document["IPv6"]) if document["IPv6"] else None,
                 identity=int(document["SecLabel"]["id"]),
-                labels=tuple(_text(label) for label in document["SecLabel"]["labels"].values()),
-                options={**DEFAULTS, **{k: v for k, v in document["Options"]["map"].items() if k in OPTIONS}},
+                labels=_texts(document["SecLabel"]["labels"]),
+                custom_labels=_texts(document["OpLabels"]["custom"]),
+                disabled_labels=_texts(document["OpLabels"]["disabled"]),
+                options={**defaults(), **{k: v for k, v in document["Options"]["map"].items() if k in OPTIONS}},
                 owns_interface=bool(properties.get("owns-interface")),
                 policy=Policy(**properties.get("policy", {})),
                 named_ports={
@@ -194,26 +179,21 @@ class Endpoint:
             raise ValueError(f"not an endpoint: {error!r}") from error
 
 
-def parse_option(text: str) -> tuple[str, int]:
-    """`Debug=enable` or `MonitorAggregationLevel=3` as a word and a number."""
-    word, _, value = text.partition("=")
-    known = next((name for name in OPTIONS if name.lower() == word.lower()), None)
-    if known is None:
-        raise WrongUsage(f"{word!r}: no such option of an endpoint", hint=f"there are {', '.join(OPTIONS)}")
-    words = {"enable": 1, "enabled": 1, "true": 1, "on": 1, "disable": 0, "disabled": 0, "false": 0, "off": 0}
-    number = words.get(value.lower(), int(value) if value.isdecimal() else None)
-    if number is None or number > (3 if known == "MonitorAggregationLevel" else 1):
-        raise WrongUsage(f"{text!r}: not a value for {known}", hint="write enable or disable")
-    return known, number
-
-
 def parse_named_port(text: str) -> tuple[str, tuple[int, int]]:
     """`http=8080/TCP` as the name, and protocol and port; without a protocol it is TCP."""
-    match = _NAMED_PORT.fullmatch(text)
+    match = re.fullmatch(_NAMED_PORT, text)
     protocol = {"TCP": 6, "UDP": 17, "SCTP": 132}.get((match["protocol"] or "TCP").upper()) if match else None
     if match is None or protocol is None or not 0 < int(match["port"]) < 65536:
         raise WrongUsage(f"{text!r}: not a port by name", hint="write NAME=PORT/PROTOCOL, as http=8080/TCP")
     return match["name"], (protocol, int(match["port"]))
+
+
+def _by_key(labels: Iterable[str]) -> dict[str, dict[str, str]]:
+    return {label["key"]: label for label in map(_label, labels)}
+
+
+def _texts(labels: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    return tuple(map(_text, labels.values()))
 
 
 def _label(text: str) -> dict[str, str]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cilium_py.errors import CiliumPyError
+from cilium_py.net import libc
 from cilium_py.net.namespace import inside
 from cilium_py.node.config import HOST_DEVICE, NodeConfig
 from cilium_py.paths import NodePaths
 
-from . import status, store
+from . import states, status, store
 
 GLOBAL_MAPS = (
     "cilium_call_policy",
@@ -55,14 +56,14 @@ def overview(paths: NodePaths) -> Overview:
     """Look at the node. Raises NodeMissing if there is none."""
     node = NodeConfig.load(paths)
     endpoints = list(store.all(paths))
-    states = {endpoint.id: status.state_of(paths, node, endpoint) for endpoint in endpoints}
-    problems = [f"{name} is not pinned" for name in GLOBAL_MAPS if not (paths.globals / name).exists()]
-    if not _has_router(node):
-        problems.append(f"{HOST_DEVICE} is gone")
+    found_states = {endpoint.id: status.state_of(paths, node, endpoint) for endpoint in endpoints}
+    problems = missing(paths, node)
     for endpoint in endpoints:
         found = status.problems(paths, node, endpoint)
-        if found or states[endpoint.id] != status.READY:
-            problems.append(f"endpoint {endpoint.id} is {states[endpoint.id]}" + "".join(f"; {text}" for text in found))
+        if found or found_states[endpoint.id] != states.READY:
+            problems.append(
+                f"endpoint {endpoint.id} is {found_states[endpoint.id]}" + "".join(f"; {text}" for text in found)
+            )
     return Overview(
         node=node.name,
         netns=node.netns or "",
@@ -78,17 +79,23 @@ def overview(paths: NodePaths) -> Overview:
         maps=_count(paths.globals, "cilium_*"),
         programs=_count(paths.bpf_root / "cilium", "*/*/links/*"),
         identities=len(node.identity_store(paths).all()),
-        endpoints=dict(sorted(Counter(states.values()).items())),
+        endpoints=dict(sorted(Counter(found_states.values()).items())),
         problems=problems,
     )
 
 
-def _has_router(node: NodeConfig) -> bool:
-    import socket
+def missing(paths: NodePaths, node: NodeConfig) -> list[str]:
+    """What the node lacks of its own, each in a few words; empty if it is complete."""
+    found = [f"{name} is not pinned" for name in GLOBAL_MAPS if not (paths.globals / name).exists()]
+    if not _has_router(node):
+        found.append(f"{HOST_DEVICE} is gone")
+    return found
 
+
+def _has_router(node: NodeConfig) -> bool:
     try:
         with inside(node.namespace):
-            return socket.if_nametoindex(HOST_DEVICE) == node.host_index
+            return libc.if_nametoindex(HOST_DEVICE) == node.host_index
     except (OSError, CiliumPyError):
         return False
 

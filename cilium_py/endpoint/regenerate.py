@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cilium_py.errors import CiliumPyError, RegenerationFailed
+from cilium_py.errors import CiliumPyError, CompilationFailed, RegenerationFailed
 from cilium_py.libbpf import VerifierError
 from cilium_py.loader import header, state, template
 from cilium_py.loader.endpoint import EndpointPrograms
 from cilium_py.loader.phases import Phases
 from cilium_py.loader.pins import POLICY_MAP, policy_pin
 from cilium_py.loader.template import Template
-from cilium_py.node import entries
+from cilium_py.node import templates
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
 from cilium_py.policy.place import file_of
 
-from . import scrub, store
+from . import lifecycle, scrub, status, store
 from .attachment import hooks
 from .model import Endpoint, Policy
 
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from cilium_py.policy.desired import DesiredPolicy
     from cilium_py.policy.rule import Direction
 
-VERIFIER_LOG = "verifier.log"
+VERIFIER_LOG, COMPILER_LOG = "verifier.log", "compiler.log"
+
+
+def nobody() -> None:
+    """Tell nobody that the request was taken."""
 
 
 @dataclass(frozen=True)
@@ -39,44 +44,80 @@ class Build:
     options: dict[str, int] = field(default_factory=dict)
     compiler: Compiler | None = None
     phases: Phases = field(default_factory=Phases)
+    reason: str = "asked for by hand"
+    patience: float | None = None
+    """Seconds to wait for others that work on the endpoint; None for as long as it takes."""
+    accepted: Callable[[], None] = nobody
+    """Called when the request is recorded, before its turn comes."""
 
 
 def regenerate(paths: NodePaths, endpoint_id: int, build: Build | None = None) -> Endpoint:
-    """Build and wait until the new program runs. Raises RegenerationFailed; the old one then still runs."""
+    """Build and wait until the new program runs. Raises RegenerationFailed; the old one then still runs.
+
+    An endpoint that lost its pins or its interface is restored, if its namespace is there.
+    """
     build = build or Build()
     with build.phases("total"), contextlib.ExitStack() as stack:
         with build.phases("waitingForLock"):
             store.load(paths, endpoint_id)
-            stack.enter_context(state.locked(store.lock_of(paths, endpoint_id)))
-        return regenerate_locked(paths, NodeConfig.load(paths), store.load(paths, endpoint_id), build)
+            lifecycle.request(paths, endpoint_id, build.reason)
+            build.accepted()
+            try:
+                stack.enter_context(state.locked(store.lock_of(paths, endpoint_id), build.patience))
+            except TimeoutError as error:
+                raise RegenerationFailed(
+                    f"endpoint {endpoint_id}: not regenerated: {error.strerror} for more than {build.patience:g} s",
+                    f"cilium-py endpoint log {endpoint_id}",
+                ) from error
+        node, endpoint = NodeConfig.load(paths), store.load(paths, endpoint_id)
+        if status.is_lost(paths, node, endpoint):
+            node, endpoint = _restored(paths, node, endpoint)
+        return regenerate_locked(paths, node, endpoint, build)
 
 
 def regenerate_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, build: Build) -> Endpoint:
     """Build an endpoint whose lock the caller holds."""
+    lifecycle.begins(paths, endpoint.id, build.reason)
     endpoint = endpoint.with_options(build.options)
-    work = paths.endpoint_next(endpoint.id)
+    current, work = paths.endpoint(endpoint.id), paths.endpoint_next(endpoint.id)
     try:
         with build.phases("policyCalculation"):
             was_open = _open_directions(paths, endpoint)
             endpoint, wanted = _policy(paths, node, endpoint)
         with build.phases("prepareBuild"):
             _begin(paths, node, endpoint, work)
-        found = _template(paths, node, endpoint, build)
-        state.write(work / "template.txt", found.hash)
-        if not paths.endpoint(endpoint.id).exists():
+        found = _template(paths, node, endpoint, build, work)
+        if not current.exists():
             with build.phases("waitingForCTClean"):
                 scrub.forget_connections(paths, endpoint.addresses)
-        _load(paths, node, endpoint, found, wanted, was_open, build.phases)
-        with build.phases("mapSync"):
-            entries.put_local(paths, endpoint.addresses, endpoint.entry())
-            if wanted is not None:
-                _publish(paths, node, endpoint)
-        state.exchange(work, paths.endpoint(endpoint.id))
+        with contextlib.ExitStack() as stack:
+            programs = _load(stack, paths, node, endpoint, found, wanted, was_open, build.phases)
+            with build.phases("mapSync"):
+                _make_known(paths, node, endpoint, wanted)
+            with build.phases("bpfLoadProg"):
+                programs.settle()
+        state.exchange(work, current)
     except (OSError, CiliumPyError) as error:
         raise _failed(paths, endpoint, error) from error
+    before = templates.named_template(work)
     state.remove_directory(work)
     state.remove_directory(paths.endpoint_failed(endpoint.id))
+    if before not in (None, found.hash):
+        templates.prune(paths)
+    lifecycle.succeeded(paths, endpoint.id, build.reason)
     return endpoint
+
+
+def _restored(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[NodeConfig, Endpoint]:
+    from . import restore
+
+    try:
+        return restore.find_again(paths, node, endpoint)
+    except (OSError, CiliumPyError) as error:
+        lifecycle.failed(paths, endpoint.id, error)
+        raise RegenerationFailed(
+            f"endpoint {endpoint.id}: not regenerated: {error}", f"cilium-py endpoint delete {endpoint.id}"
+        ) from error
 
 
 def _begin(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, work: Path) -> None:
@@ -113,13 +154,16 @@ def _keep_other_files(current: Path, work: Path) -> None:
                     os.link(entry.path, work / entry.name)
 
 
-def _template(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, build: Build) -> Template:
+def _template(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, build: Build, work: Path) -> Template:
+    """Find or make the template, and name it as used before somebody could take it away as unused."""
     settings = {**node.settings(), **endpoint.switches()}
-    if build.compiler is None:
-        with build.phases("bpfWaitForELF"):
-            return template.prebuilt(paths, settings)
-    with build.phases("bpfCompilation"):
-        return template.compiled(paths, settings, build.compiler)
+    with build.phases("bpfWaitForELF" if build.compiler is None else "bpfCompilation"), templates.locked(paths):
+        if build.compiler is None:
+            found = template.prebuilt(paths, settings)
+        else:
+            found = template.compiled(paths, settings, build.compiler)
+        state.write(work / templates.NAMED, found.hash)
+    return found
 
 
 def _policy(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[Endpoint, DesiredPolicy | None]:
@@ -144,13 +188,18 @@ def _open_directions(paths: NodePaths, endpoint: Endpoint) -> list[Direction]:
     return [direction for direction in Direction if not closed[direction]]
 
 
-def _publish(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> None:
-    from cilium_py.policy import realize
+def _make_known(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, wanted: DesiredPolicy | None) -> None:
+    from cilium_py.node import entries
 
-    realize.publish(paths, node, endpoint.id, endpoint.policy.revision)
+    entries.put_local(paths, endpoint.addresses, endpoint.entry())
+    if wanted is not None:
+        from cilium_py.policy import realize
+
+        realize.publish(paths, node, endpoint.id, endpoint.policy.revision)
 
 
 def _load(
+    stack: contextlib.ExitStack,
     paths: NodePaths,
     node: NodeConfig,
     endpoint: Endpoint,
@@ -158,44 +207,47 @@ def _load(
     wanted: DesiredPolicy | None,
     was_open: list[Direction],
     phases: Phases,
-) -> None:
+) -> EndpointPrograms:
     """Load the programs and let them take over: over a new map when that is filled, over the old one at once.
 
     `was_open`: the directions that the running programs leave open without an entry of the map that says so.
     """
     settings = {**node.settings(), **endpoint.switches(), **endpoint.settings()}
     if wanted is None:
-        with phases("bpfLoadProg"), EndpointPrograms.load(paths, found.object, settings, endpoint.id) as programs:
+        with phases("bpfLoadProg"):
+            programs = stack.enter_context(EndpointPrograms.load(paths, found.object, settings, endpoint.id))
             programs.replace(*hooks(paths, node, endpoint))
-        return
+        return programs
     from cilium_py.policy import table
 
     pin = policy_pin(paths, endpoint.id)
     room = None if table.fits(pin, wanted) else table.room_for(len(wanted.entries))
     is_new = room is not None or not pin.exists()
-    with contextlib.ExitStack() as stack:
-        with phases("bpfLoadProg"):
-            programs = stack.enter_context(EndpointPrograms.load(paths, found.object, settings, endpoint.id, room))
-        entries_map = programs.object.maps[POLICY_MAP]
-        with phases("mapSync"):
-            if is_new:
-                table.apply(entries_map, wanted)
-            else:
-                table.open_up(entries_map, was_open)
-        with phases("bpfLoadProg"):
-            programs.replace(*hooks(paths, node, endpoint))
-        with phases("mapSync"):
+    with phases("bpfLoadProg"):
+        programs = stack.enter_context(EndpointPrograms.load(paths, found.object, settings, endpoint.id, room))
+    entries_map = programs.object.maps[POLICY_MAP]
+    with phases("mapSync"):
+        if is_new:
             table.apply(entries_map, wanted)
+        else:
+            table.open_up(entries_map, was_open)
+    with phases("bpfLoadProg"):
+        programs.replace(*hooks(paths, node, endpoint))
+    with phases("mapSync"):
+        table.apply(entries_map, wanted)
+    return programs
 
 
 def _failed(paths: NodePaths, endpoint: Endpoint, error: OSError | CiliumPyError) -> RegenerationFailed:
-    """Keep the work directory, with the verifier's log in it, as the failed one."""
+    """Keep the work directory as the failed one, with the log of the verifier or of the compiler in it."""
     work, failed = paths.endpoint_next(endpoint.id), paths.endpoint_failed(endpoint.id)
-    log = error.log if isinstance(error, VerifierError) else None
+    name = {VerifierError: VERIFIER_LOG, CompilationFailed: COMPILER_LOG}.get(type(error))
+    log = error.log if isinstance(error, VerifierError | CompilationFailed) else None
     with contextlib.suppress(OSError):
-        if log is not None:
-            state.write(work / VERIFIER_LOG, log)
+        if name is not None and log is not None:
+            state.write(work / name, log)
         state.remove_directory(failed)
         work.rename(failed)
-    hint = f"the whole log is in {failed / VERIFIER_LOG}" if log is not None else getattr(error, "hint", None)
+    lifecycle.failed(paths, endpoint.id, error)
+    hint = f"the whole log is in {failed / name}" if name is not None else getattr(error, "hint", None)
     return RegenerationFailed(f"endpoint {endpoint.id}: not regenerated: {error}", hint)

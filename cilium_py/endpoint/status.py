@@ -1,31 +1,45 @@
-"""The state of an endpoint, from what is there: its directories, its links, its interface, its lock."""
+"""The state of an endpoint: what is recorded of it, held against its directories, links, interface and lock."""
 
 from __future__ import annotations
 
 from cilium_py.errors import CiliumPyError
 from cilium_py.loader import attach, state
 from cilium_py.loader.pins import FROM_CONTAINER, TO_CONTAINER, calls_pin, policy_pin
+from cilium_py.net import libc
 from cilium_py.net.namespace import inside
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
 
-from . import store
+from . import history, states, store
 from .attachment import hooks
 from .model import Endpoint
 
-READY, NOT_READY, REGENERATING = "ready", "not-ready", "regenerating"
-WAITING, DISCONNECTED = "waiting-to-regenerate", "disconnected"
-
 
 def state_of(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> str:
-    """In Cilium's words."""
-    if state.is_locked(store.lock_of(paths, endpoint.id)):
-        return REGENERATING
+    """In Cilium's words. A state that passes counts only while somebody works on the endpoint, who may have died."""
+    log = history.entries(paths, endpoint.id)
+    recorded = log[-1].state if log else states.READY
+    if recorded in states.PASSING and state.is_locked(store.lock_of(paths, endpoint.id)):
+        return recorded
     if not is_present(node, endpoint):
-        return DISCONNECTED
+        return states.DISCONNECTED
     if not paths.endpoint(endpoint.id).exists():
-        return WAITING
-    return READY if is_complete(paths, node, endpoint) else NOT_READY
+        return states.WAITING_TO_REGENERATE
+    if lost_its_pins(paths, endpoint):
+        return states.RESTORING
+    well = is_complete(paths, node, endpoint) and history.verdict(log) == history.OK
+    return states.READY if well else states.NOT_READY
+
+
+def is_lost(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> bool:
+    """Whether a regeneration has first to find the endpoint's interface again."""
+    return not is_present(node, endpoint) or (paths.endpoint(endpoint.id).exists() and lost_its_pins(paths, endpoint))
+
+
+def lost_its_pins(paths: NodePaths, endpoint: Endpoint) -> bool:
+    """Whether nothing in bpffs is the endpoint's any more, as after a reboot that left the state directory."""
+    pins = (policy_pin(paths, endpoint.id), calls_pin(paths, endpoint.id), paths.endpoint_links(endpoint.id))
+    return not any(pin.exists() for pin in pins)
 
 
 def is_complete(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> bool:
@@ -36,11 +50,9 @@ def is_complete(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> bool:
 
 def is_present(node: NodeConfig, endpoint: Endpoint) -> bool:
     """Whether the host side still is the interface that it was."""
-    import socket
-
     try:
         with inside(node.namespace):
-            return socket.if_nametoindex(endpoint.interface) == endpoint.interface_index
+            return libc.if_nametoindex(endpoint.interface) == endpoint.interface_index
     except (OSError, CiliumPyError):
         return False
 

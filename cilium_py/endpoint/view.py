@@ -1,24 +1,18 @@
-"""An endpoint as `endpoint list` and `endpoint get` show it."""
+"""An endpoint as the commands of `endpoint` show it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
 from cilium_py.schema.text import protocol_name
 
-from . import status
+from . import history, status
 from .model import Endpoint
-
-HEALTH = {
-    status.READY: ("OK", "OK", "OK", True),
-    status.NOT_READY: ("Warning", "Warning", "Warning", True),
-    status.REGENERATING: ("Pending", "Pending", "Pending", True),
-    status.WAITING: ("Pending", "Pending", "Pending", True),
-    status.DISCONNECTED: ("Disabled", "Disabled", "Disabled", False),
-}
-"""State -> overall, BPF and policy health, and whether it is connected."""
+from .options import OPTIONS
+from .states import HEALTH
 
 
 class EndpointRow(NamedTuple):
@@ -35,6 +29,35 @@ class EndpointRow(NamedTuple):
     status: str
 
 
+class LabelRow(NamedTuple):
+    """A label of an endpoint: part of its identity, or kept out of it."""
+
+    label: str
+    enabled: bool
+    custom: bool
+    """Whether it was added by hand."""
+
+
+class OptionRow(NamedTuple):
+    """An option of an endpoint and its value; switches are 0 or 1."""
+
+    option: str
+    value: int
+    description: str
+
+
+class HealthRow(NamedTuple):
+    """How an endpoint is, in Cilium's words, and what of it is missing."""
+
+    endpoint: int
+    state: str
+    overall: str
+    bpf: str
+    policy: str
+    connected: bool
+    problems: list[str]
+
+
 def row(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> EndpointRow:
     return EndpointRow(
         endpoint=endpoint.id,
@@ -49,27 +72,65 @@ def row(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> EndpointRow:
     )
 
 
-def document(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> dict[str, Any]:  # what json writes
-    """The endpoint with the keys of Cilium's API."""
+def labels(endpoint: Endpoint) -> Iterator[LabelRow]:
+    for label in endpoint.labels:
+        yield LabelRow(label, True, label in endpoint.custom_labels)
+    for label in endpoint.disabled_labels:
+        yield LabelRow(label, False, False)
+
+
+def options(endpoint: Endpoint) -> Iterator[OptionRow]:
+    for name, option in OPTIONS.items():
+        yield OptionRow(name, endpoint.options[name], option.description)
+
+
+def health(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> HealthRow:
     state = status.state_of(paths, node, endpoint)
-    overall, bpf, policy, connected = HEALTH[state]
-    options = {name: str(value) for name, value in endpoint.options.items()}
+    return HealthRow(endpoint.id, state, *HEALTH[state], status.problems(paths, node, endpoint))
+
+
+def document(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> dict[str, Any]:  # what json writes
+    """The endpoint with the keys of Cilium's API, and `problems` beside them."""
+    found = health(paths, node, endpoint)
+    configuration = {
+        "label-configuration": {"user": list(endpoint.custom_labels)},
+        "options": {name: option_word(name, value) for name, value in endpoint.options.items()},
+    }
+    ports = [
+        {"name": name, "port": port, "protocol": protocol_name(protocol)}
+        for name, (protocol, port) in endpoint.named_ports.items()
+    ]
+    policy = {
+        "id": endpoint.identity,
+        "policy-enabled": _policy_enabled(endpoint),
+        "policy-revision": endpoint.policy.revision,
+    }
     return {
         "id": endpoint.id,
-        "spec": {"label-configuration": {}, "options": options},
+        "spec": configuration,
         "status": {
+            "controllers": [],
             "external-identifiers": {
                 "container-id": endpoint.container_id,
                 "container-name": endpoint.name,
                 "pod-name": "",
             },
-            "health": {"bpf": bpf, "connected": connected, "overallHealth": overall, "policy": policy},
+            "health": {
+                "bpf": found.bpf,
+                "connected": found.connected,
+                "overallHealth": found.overall,
+                "policy": found.policy,
+            },
             "identity": {"id": endpoint.identity, "labels": list(endpoint.labels)},
-            "labels": {"realized": {}, "security-relevant": list(endpoint.labels)},
-            "named-ports": [
-                {"name": name, "port": port, "protocol": protocol_name(protocol)}
-                for name, (protocol, port) in endpoint.named_ports.items()
-            ],
+            "labels": {
+                "derived": [],
+                "disabled": list(endpoint.disabled_labels),
+                "realized": {"user": list(endpoint.custom_labels)},
+                "security-relevant": list(endpoint.labels),
+            },
+            "log": [entry._asdict() for entry in reversed(history.entries(paths, endpoint.id))],
+            "named-ports": ports,
+            "namedPorts": ports,
             "networking": {
                 "addressing": [{"ipv4": str(endpoint.ipv4 or ""), "ipv6": str(endpoint.ipv6 or "")}],
                 "container-interface-name": endpoint.pod_interface,
@@ -79,14 +140,17 @@ def document(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> dict[str
                 "mac": endpoint.pod_mac.hex(":"),
                 "netns": endpoint.netns or "",
             },
-            "policy": {
-                "realized": {"policy-enabled": _policy_enabled(endpoint), "policy-revision": endpoint.policy.revision}
-            },
-            "realized": {"options": options},
-            "problems": status.problems(paths, node, endpoint),
-            "state": state,
+            "policy": {"proxy-statistics": [], "realized": policy, "spec": policy},
+            "realized": configuration,
+            "problems": found.problems,
+            "state": found.state,
         },
     }
+
+
+def option_word(name: str, value: int) -> str:
+    """Enabled, Disabled, or the number of an option that is no switch."""
+    return str(value) if OPTIONS[name].most > 1 else ("Disabled", "Enabled")[value]
 
 
 def _policy_enabled(endpoint: Endpoint) -> str:

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cilium_py.errors import CiliumPyError, LibraryMissing
+from cilium_py.errors import CiliumPyError, CompilationFailed, LibraryMissing
 
 FLAGS = ("-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror")
 TIMEOUT = 120
@@ -85,4 +85,5 @@ def _run(command: list[str], directory: Path) -> None:
         raise CiliumPyError(f"{command[0]}: {error}") from error
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error:" in line] or done.stderr.splitlines()[-1:]
-        raise CiliumPyError(f"{Path(command[0]).name}: {lines[0] if lines else f'exit {done.returncode}'}")
+        said = lines[0] if lines else f"exit {done.returncode}"
+        raise CompilationFailed(f"{Path(command[0]).name}: {said}", done.stderr)

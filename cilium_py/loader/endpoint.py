@@ -15,7 +15,7 @@ from cilium_py.paths import NodePaths
 
 from . import attach
 from .attach import Hook
-from .grace import wait_for_running_programs
+from .grace import GracePeriod
 from .header import Settings
 from .pins import CALLS_MAP, FROM_CONTAINER, POLICY_MAP, POLICY_PROGRAMS, TO_CONTAINER, calls_pin, policy_pin
 
@@ -28,6 +28,7 @@ class EndpointPrograms:
     endpoint_id: int
     object: BpfObject
     new_policy_map: bool = False
+    _grace: GracePeriod | None = None
 
     @classmethod
     @contextlib.contextmanager
@@ -67,27 +68,35 @@ class EndpointPrograms:
         """Let these programs take over from the running ones, if any.
 
         At every moment either generation is whole: each has a policy map that is complete, and the old program
-        array stays pinned until its last packet is through. A process killed in between leaves one or two pins
-        under temporary names; they hold the programs that run, so the next run removes them only after its
-        own are in place.
+        array stays pinned until its last packet is through, which `settle` waits for. A process killed in between
+        leaves one or two pins under temporary names; they hold the programs that run, so the next run removes them
+        only after its own are in place.
         """
-        calls = calls_pin(self.paths, self.endpoint_id)
-        temporary = calls.with_name(f"{calls.name}_{os.getpid()}")
-        temporary.unlink(missing_ok=True)
-        self.object.maps[CALLS_MAP].pin(temporary)
+        calls = self._temporary(calls_pin(self.paths, self.endpoint_id))
+        calls.unlink(missing_ok=True)
+        self.object.maps[CALLS_MAP].pin(calls)
         self._insert_policy_programs()
         attach.attach(self.object.programs[TO_CONTAINER], TO_CONTAINER, egress)
         attach.attach(self.object.programs[FROM_CONTAINER], FROM_CONTAINER, ingress)
-        wait_for_running_programs()
-        temporary.rename(calls)
-        policy = policy_pin(self.paths, self.endpoint_id)
+        self._grace = GracePeriod()
+
+    def settle(self) -> None:
+        """Let go of the old programs. Between `replace` and this there is time for other work."""
+        if self._grace is None:
+            raise ValueError("these programs have not taken over from any")
+        self._grace.wait()
+        calls, policy = calls_pin(self.paths, self.endpoint_id), policy_pin(self.paths, self.endpoint_id)
+        self._temporary(calls).rename(calls)
         if self.new_policy_map:
-            temporary = policy.with_name(f"{policy.name}_{os.getpid()}")
+            temporary = self._temporary(policy)
             temporary.unlink(missing_ok=True)
             self.object.maps[POLICY_MAP].pin(temporary)
             temporary.rename(policy)
         for leftover in (*calls.parent.glob(f"{calls.name}_*"), *policy.parent.glob(f"{policy.name}_*")):
             leftover.unlink(missing_ok=True)
+
+    def _temporary(self, pin: Path) -> Path:
+        return pin.with_name(f"{pin.name}_{os.getpid()}")
 
     def _insert_policy_programs(self) -> None:
         for array, program in POLICY_PROGRAMS.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import threading
 import time
 
 SYS_membarrier = {"x86_64": 324, "ppc64le": 365, "s390x": 356}
@@ -12,6 +13,26 @@ SYS_membarrier = {"x86_64": 324, "ppc64le": 365, "s390x": 356}
 MEMBARRIER_CMD_GLOBAL = 1
 
 LONGER_THAN_ANY_PACKET = 0.05
+
+
+class GracePeriod:
+    """The time until every program run that is under way now has ended. It passes by itself from the start."""
+
+    def __init__(self) -> None:
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._pass, daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _pass(self) -> None:
+        try:
+            wait_for_running_programs()
+        except OSError as error:
+            self._error = error
 
 
 def wait_for_running_programs() -> None:

@@ -8,12 +8,17 @@ import errno
 import fcntl
 import json
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
+
+PAUSE = 0.01
+"""Seconds between two attempts at a lock that is waited for with a limit."""
 
 
 def make_directory(path: Path) -> None:
@@ -25,7 +30,7 @@ def make_directory(path: Path) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a private file: a reader, or the next run after a crash, finds the old text or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{threading.get_native_id()}")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -35,6 +40,13 @@ def write(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def append(path: Path, text: str) -> None:
+    """Write at the end of a private file, which is made if it is not there. What is cut short stays as it is."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "w") as file:
+        file.write(text)
 
 
 def write_json(path: Path, value: Any) -> None:  # whatever json can write
@@ -80,21 +92,38 @@ def _exchange_in_steps(first: Path, second: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, timeout: float | None = None) -> Iterator[None]:
     """Hold a lock against other processes; it ends with the process that holds it, however that ends.
 
     The holder may delete the file: who waited for the lock of a deleted file goes for the new one.
+    Raises TimeoutError if another has it for so many seconds.
     """
     make_directory(path.parent)
+    deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _take(descriptor, deadline)
             if _is_named(descriptor, path):
                 yield
                 return
         finally:
             os.close(descriptor)
+
+
+def _take(descriptor: int, deadline: float | None) -> None:
+    if deadline is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "another process has the lock") from None
+            time.sleep(PAUSE)
+        else:
+            return
 
 
 def is_locked(path: Path) -> bool:

@@ -31,6 +31,7 @@ def _library() -> ctypes.CDLL:
     library.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
     library.setns.argtypes = [ctypes.c_int, ctypes.c_int]
     library.unshare.argtypes = [ctypes.c_int]
+    library.if_nametoindex.argtypes = [ctypes.c_char_p]
     return library
 
 
@@ -48,6 +49,11 @@ def setns(fd: int, kind: int) -> None:
 def unshare(kind: int) -> None:
     """Give the calling thread a namespace of its own."""
     _check(_library().unshare(kind), "unshare")
+
+
+def if_nametoindex(name: str) -> int:
+    """The index of an interface of the thread's namespace; 0 if there is none of that name."""
+    return int(_library().if_nametoindex(name.encode()))
 
 
 def mount(source: str, target: Path, kind: str | None = None, flags: int = 0, options: str = "") -> None:

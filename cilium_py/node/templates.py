@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.loader import state
 from cilium_py.paths import NodePaths
 
 NAMED = "template.txt"
@@ -40,6 +42,24 @@ def uses(paths: NodePaths) -> list[TemplateUse]:
         if endpoints:
             found.append(TemplateUse("", sorted(endpoints), problem))
     return found
+
+
+def prune(paths: NodePaths) -> list[str]:
+    """Remove the templates that no endpoint names, not even by a build that is under way; return which."""
+    with locked(paths):
+        try:
+            known = {path.name for path in paths.templates.iterdir() if path.is_dir()}
+        except FileNotFoundError:
+            return []
+        unused = sorted(known - {named_template(path) for path in paths.state_dir.iterdir() if path.name[0].isdigit()})
+        for sha in unused:
+            state.remove_directory(paths.templates / sha)
+    return unused
+
+
+def locked(paths: NodePaths) -> AbstractContextManager[None]:
+    """Hold the lock of whoever makes a template and names it, or removes the unnamed."""
+    return state.locked(paths.state_dir / "locks" / "templates")
 
 
 def named_template(directory: Path) -> str | None:

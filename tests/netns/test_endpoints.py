@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, ip_interface, ip_network
 import pytest
 
 from cilium_py.bpf.map import BpfMap
-from cilium_py.endpoint import status, store
+from cilium_py.endpoint import states, status, store
 from cilium_py.endpoint.add import Request, add
 from cilium_py.endpoint.delete import delete
 from cilium_py.endpoint.regenerate import regenerate
@@ -222,9 +222,9 @@ def test_namespace_gone(empty: Lab) -> None:
     gone.delete()
     deadline = time.monotonic() + 5
     node = NodeConfig.load(paths)
-    while status.state_of(paths, node, made) != status.DISCONNECTED and time.monotonic() < deadline:
+    while status.state_of(paths, node, made) != states.DISCONNECTED and time.monotonic() < deadline:
         time.sleep(0.05)  # the kernel takes a namespace down in the background
-    assert status.state_of(paths, node, made) == status.DISCONNECTED
+    assert status.state_of(paths, node, made) == states.DISCONNECTED
     with pytest.raises(CiliumPyError):
         regenerate(paths, made.id)
     assert "disconnected" in cilium_on(empty, "node1")("status", check=False).stdout

@@ -15,7 +15,7 @@ import pytest
 
 from cilium_py.bpf.link import Link
 from cilium_py.bpf.map import BpfMap
-from cilium_py.endpoint import status, store
+from cilium_py.endpoint import states, status, store
 from cilium_py.endpoint.regenerate import Build, regenerate
 from cilium_py.errors import CiliumPyError, RegenerationFailed
 from cilium_py.lab import Lab, command
@@ -35,7 +35,7 @@ def assert_clean(lab: Lab, endpoint_id: int) -> None:
     """Nothing temporary is left of the endpoint, and it is ready."""
     paths = lab.paths("node1")
     endpoint = store.load(paths, endpoint_id)
-    assert status.state_of(paths, NodeConfig.load(paths), endpoint) == status.READY
+    assert status.state_of(paths, NodeConfig.load(paths), endpoint) == states.READY
     assert not paths.endpoint_next(endpoint_id).exists()
     assert [pin.name for pin in paths.globals.glob(f"cilium_calls_{endpoint_id:05d}*")] == [
         f"cilium_calls_{endpoint_id:05d}"

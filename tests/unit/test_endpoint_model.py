@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cilium_py.endpoint.model import OPTIONS, Endpoint, parse_option
+from cilium_py.endpoint.model import Endpoint
+from cilium_py.endpoint.options import OPTIONS, parse_option
 from cilium_py.errors import WrongUsage
 from cilium_py.loader import header
 

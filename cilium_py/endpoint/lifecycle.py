@@ -1,0 +1,74 @@
+"""The steps of an endpoint's life, as its log records them."""
+
+from __future__ import annotations
+
+import contextlib
+
+from cilium_py.errors import RegenerationFailed
+from cilium_py.paths import NodePaths
+
+from . import history, states
+
+_ON_THE_WAY = (states.WAITING_TO_REGENERATE, states.RESTORING)
+
+
+def awaits_identity(paths: NodePaths, endpoint_id: int, why: str) -> None:
+    """The endpoint is new, or its labels change."""
+    if history.recorded(paths, endpoint_id) in (states.NEW, states.READY, states.REGENERATING):
+        history.move(paths, endpoint_id, states.WAITING_FOR_IDENTITY, why)
+
+
+def has_identity(paths: NodePaths, endpoint_id: int, identity: int) -> None:
+    if history.recorded(paths, endpoint_id) == states.WAITING_FOR_IDENTITY:
+        history.move(paths, endpoint_id, states.READY, f"Identity {identity}")
+
+
+def request(paths: NodePaths, endpoint_id: int, why: str) -> None:
+    """A regeneration is asked for. Raises RegenerationFailed if the endpoint's state forbids it."""
+    recorded = history.recorded(paths, endpoint_id)
+    if recorded in _ON_THE_WAY:
+        return
+    if recorded is states.NEW:
+        history.move(paths, endpoint_id, states.RESTORING, "Found in the state directory")
+    elif not history.move(paths, endpoint_id, states.WAITING_TO_REGENERATE, why):
+        recorded = history.recorded(paths, endpoint_id)
+        if recorded not in _ON_THE_WAY:
+            raise RegenerationFailed(
+                f"endpoint {endpoint_id}: not regenerated: it is {recorded}", f"cilium-py endpoint log {endpoint_id}"
+            )
+
+
+def is_restored(paths: NodePaths, endpoint_id: int, why: str) -> None:
+    history.move(paths, endpoint_id, states.RESTORING, why)
+
+
+def begins(paths: NodePaths, endpoint_id: int, why: str) -> None:
+    """The build that was asked for begins. The caller holds the endpoint's lock."""
+    request(paths, endpoint_id, why)
+    history.move(paths, endpoint_id, states.REGENERATING, f"Regenerating endpoint: {why}", builder=True)
+
+
+def succeeded(paths: NodePaths, endpoint_id: int, why: str) -> None:
+    """The build is done. That it cannot be written down, for want of space, say, does not undo it."""
+    with contextlib.suppress(OSError):
+        _ends(paths, endpoint_id)
+        message = f"Successfully regenerated endpoint program (Reason: {why})"
+        history.note(paths, endpoint_id, history.OK, history.BPF, message)
+
+
+def failed(paths: NodePaths, endpoint_id: int, error: Exception) -> None:
+    """The build failed; the programs of the last one run on."""
+    with contextlib.suppress(OSError):
+        _ends(paths, endpoint_id)
+        history.note(paths, endpoint_id, history.FAILURE, history.BPF, f"Not regenerated: {error}")
+
+
+def disconnects(paths: NodePaths, endpoint_id: int) -> None:
+    if history.recorded(paths, endpoint_id) not in (states.NEW, states.DISCONNECTING):
+        history.move(paths, endpoint_id, states.DISCONNECTING, "Deleting endpoint")
+
+
+def _ends(paths: NodePaths, endpoint_id: int) -> None:
+    """Unless another build was asked for meanwhile, which the state goes on to say."""
+    if history.recorded(paths, endpoint_id) == states.REGENERATING:
+        history.move(paths, endpoint_id, states.READY, "No further regeneration is asked for", builder=True)

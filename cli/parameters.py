@@ -1,0 +1,83 @@
+"""Words on the command line that many commands read alike: addresses, MAC addresses, endpoints and their options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from cilium_py.cli.context import Settings
+from cilium_py.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+    A = TypeVar("A", IPv4Address, IPv6Address)
+
+
+def address(kind: Callable[[str], A]) -> Callable[[click.Context, click.Parameter, str | None], A | None]:
+    """Read an option as an address of one family."""
+
+    def parse(_ctx: click.Context, param: click.Parameter, text: str | None) -> A | None:
+        try:
+            return kind(text) if text is not None else None
+        except ValueError as error:
+            raise WrongUsage(f"{param.opts[0]} {text!r}: not an address of that kind") from error
+
+    return parse
+
+
+def mac(_ctx: click.Context, _param: click.Parameter, text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    try:
+        packed = bytes.fromhex(text.replace(":", "").replace("-", ""))
+    except ValueError:
+        packed = b""
+    if len(packed) != 6 or packed[0] & 1 or not any(packed):
+        raise WrongUsage(f"--mac {text!r}: not the MAC address of an interface", hint="02:00:5e:10:00:01, say")
+    return packed
+
+
+def options(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, int]:
+    """NAME=VALUE words as options of an endpoint."""
+    from cilium_py.endpoint.options import parse_option
+
+    return dict(map(parse_option, texts))
+
+
+def complete_options(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from cilium_py.endpoint.options import OPTIONS
+
+    choices = (f"{word}={value}" for word in OPTIONS for value in ("enable", "disable"))
+    return [choice for choice in choices if choice.lower().startswith(incomplete.lower())]
+
+
+def endpoint_id(ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    """The id of the endpoint that a word names."""
+    if text is None:
+        return None
+    from cilium_py.endpoint import naming
+
+    return naming.find((ctx.find_object(Settings) or Settings()).paths, text)
+
+
+def complete_endpoints(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from cilium_py.endpoint import store
+
+    paths = (ctx.find_object(Settings) or Settings()).paths
+    return [text for text in map(str, store.ids(paths)) if text.startswith(incomplete)]
+
+
+endpoint_argument = click.argument("endpoint_id", metavar="ID", callback=endpoint_id, shell_complete=complete_endpoints)
+optional_endpoint_argument = click.argument(
+    "endpoint_id", metavar="[ID]", required=False, callback=endpoint_id, shell_complete=complete_endpoints
+)
+labels_option = click.option(
+    "-l",
+    "--labels",
+    multiple=True,
+    metavar="LABEL",
+    help="the endpoints that have this label; repeat for all of several",
+)
