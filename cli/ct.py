@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, settings, show_family, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
 from cilium_py.cli.family import layout_option, writing
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, list_family
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.maps.ct import CLUSTER, MAP, remaining
 from cilium_py.node import runtime
@@ -49,7 +50,7 @@ def ct() -> None:
     """Connection tracking tables."""
 
 
-@ct.command("list")
+@ct.command("list", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
 @click.argument("table", nargs=-1, metavar="[global | cluster ID]")
 @output_option
 @click.option("-d", "--time-diff", is_flag=True, help="show how many seconds are left of each entry")
@@ -74,7 +75,7 @@ def list_(
     scope, sources = scope_of(table, agent_options(where))
     family = Family(MAP, where.pins, layout)
     columns = time_left(where, chosen_clock(where, clock_mode, hertz)) if time_diff else None
-    show_family(form, family, family.tables(scope, sources) if sources else [], columns)
+    list_family(where, form, family, family.tables(scope, sources) if sources else [], columns)
 
 
 def chosen_clock(where: Settings, mode: str | None, hertz: str) -> runtime.Clock:

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, show_family, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
 from cilium_py.cli.groups import Command, Group, StrictCommand
+from cilium_py.cli.select import SelectingCommand, Subject, list_family
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.schema import MapDef, Source, Struct, Word
 from cilium_py.table import Family, OpenTable, explained, open_source
@@ -38,14 +39,14 @@ def list_command(definition: Definition, path: str) -> click.Command:
     summary = f"List {definition.summary[0].lower()}{definition.summary[1:]}."
     help = _help(summary, [f"{path} list", f"{path} list -o json | jq length"], definition.note)
 
-    @click.command(cls=Command, name="list", help=help)
+    @click.command(cls=SelectingCommand, name="list", help=help, subject=Subject.of(definition), arranges=True)
     @output_option
     @layout_option(definition)
     @settings
     def command(where: Settings, output: str | None, layout: str | None) -> None:
         form = where.output(output)
         family = Family(definition, where.pins, layout)
-        show_family(form, family, family.tables(sources=seen(where, definition.sources)))
+        list_family(where, form, family, family.tables(sources=seen(where, definition.sources)))
 
     return command
 

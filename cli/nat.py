@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, settings, show_family, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
 from cilium_py.cli.family import flush, layout_option, seen
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, list_family
 from cilium_py.errors import WrongUsage
 from cilium_py.maps import nat_retries
 from cilium_py.maps.nat import CLUSTER, MAP, age
@@ -35,7 +36,7 @@ def nat() -> None:
     """Source NAT tables."""
 
 
-@nat.command("list")
+@nat.command("list", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
 @click.argument("table", nargs=-1, metavar="[global | cluster ID]")
 @output_option
 @layout_option(MAP)
@@ -53,7 +54,7 @@ def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: s
     scope, sources = scope_of(table)
     family = Family(MAP, where.pins, layout)
     columns = None if form.compat and not form.is_text else ages(where)
-    show_family(form, family, family.tables(scope, seen(where, sources)), columns)
+    list_family(where, form, family, family.tables(scope, seen(where, sources)), columns)
 
 
 def ages(where: Settings) -> Columns | None:
@@ -84,7 +85,7 @@ def retries() -> None:
     """Histogram of the retries of port allocations."""
 
 
-@retries.command("list")
+@retries.command("list", cls=SelectingCommand, subject=Subject.of(nat_retries.MAP), arranges=True)
 @output_option
 @layout_option(nat_retries.MAP)
 @settings
@@ -99,7 +100,7 @@ def retries_list(ctx: click.Context, where: Settings, output: str | None, layout
     if ctx.args:
         return  # in compat: cilium-dbg prints nothing if there are words too many
     family = Family(nat_retries.MAP, where.pins, layout)
-    show_family(where.output(output), family, family.tables(sources=seen(where, nat_retries.MAP.sources)))
+    list_family(where, where.output(output), family, family.tables(sources=seen(where, nat_retries.MAP.sources)))
 
 
 @retries.command("flush")

@@ -29,6 +29,7 @@ from cilium_py.schema import (
     u32,
     u64,
 )
+from cilium_py.schema.derived import Left, Ticks
 from cilium_py.schema.golang import Time
 from cilium_py.schema.timestamp import local_time, rfc3339
 
@@ -102,4 +103,5 @@ MAP = MapDef(
     sources=(Source("cilium_auth_map", (Layout("1.14", Key, Info, decode),)),),
     order=tuple,
     compat=GoList(compat_item, nil_when_empty=True),
+    derived=(Left("remaining", "expires_ns", Ticks.UNIX_NS),),
 )

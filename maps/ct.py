@@ -41,6 +41,7 @@ from cilium_py.schema import (
     u64,
 )
 from cilium_py.schema.decoder import declared
+from cilium_py.schema.derived import Left, Since, Summary
 from cilium_py.schema.form import Column, Columns, Either, Name, Names, Seconds, Sum, key, value
 from cilium_py.schema.template import Each, Template, Unless, When
 from cilium_py.schema.text import PROTOCOLS, go_ip
@@ -241,6 +242,21 @@ def remaining(now: int, hertz: int) -> Columns:
     return {"remaining": Seconds(value.lifetime, now, hertz, left=True)}
 
 
+SEEN_NON_SYN = 1 << 4
+RST = 1 << 2
+
+
+def state(row: Row) -> str:
+    """How far a TCP connection has got; empty for other protocols."""
+    if row.protocol != "TCP":
+        return ""
+    if (row.rx_flags_seen | row.tx_flags_seen) & RST:
+        return "RESET"
+    if row.flags & 0b11:
+        return "CLOSED" if row.flags & 0b11 == 0b11 else "CLOSING"
+    return "ESTABLISHED" if row.flags & SEEN_NON_SYN else "SYN-SENT"
+
+
 LINE = Template(
     Row,
     "{protocol} {direction} {source:go}:{source_port} -> {destination:go}:{destination_port}",
@@ -318,4 +334,7 @@ MAP = MapDef(
     scoped=CLUSTER,
     can_flush=True,
     compat=GoList(compat_item, blank_line_after_map=True),
+    derived=(
+        Left("remaining", "expires"), Since("idle", ("last_rx_report", "last_tx_report")), Summary("state", state),
+    ),
 )

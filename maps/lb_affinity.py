@@ -29,6 +29,7 @@ from cilium_py.schema import (
     u32,
     u64,
 )
+from cilium_py.schema.derived import Since, Ticks
 from cilium_py.schema.text import ip
 
 b8: TypeAlias = Annotated[bytes, Raw(8)]
@@ -99,4 +100,5 @@ MAP = MapDef(
         Source("cilium_lb6_affinity", (Layout("1.12", Key6, Value, decode_6),)),
     ),
     order=tuple,
+    derived=(Since("idle", ("last_used_ns",), Ticks.MONOTONIC_NS),),
 )

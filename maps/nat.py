@@ -33,6 +33,7 @@ from cilium_py.schema import (
     u64,
 )
 from cilium_py.schema.decoder import declared
+from cilium_py.schema.derived import Since
 from cilium_py.schema.form import Columns, Either, Name, Seconds, key, value
 from cilium_py.schema.template import Instead, Template, Unless, When
 from cilium_py.schema.text import PROTOCOLS, go_ip
@@ -182,4 +183,5 @@ MAP = MapDef(
     scoped=CLUSTER,
     can_flush=True,
     compat=GoList(compat_item, blank_line_after_map=True),
+    derived=(Since("age", ("created",)),),
 )

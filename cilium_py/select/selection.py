@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, get_type_hints
 
 from cilium_py.errors import WrongUsage
 from cilium_py.render.stream import collected
-from cilium_py.schema import InnerMap, Layout, Table
+from cilium_py.schema import InnerMap, Table
 from cilium_py.select.fields import Field, Fields, Kind, named, reader
 from cilium_py.select.moment import Moment
-from cilium_py.select.octets import Sieve, sieve_of
+from cilium_py.select.octets import sieve_of
 from cilium_py.select.rows import Test, test_of
 from cilium_py.select.times import at_moment
 from cilium_py.select.tree import EVERYTHING, Node
 
 if TYPE_CHECKING:
+    from cilium_py.bpf.batch import Batch
     from cilium_py.table import OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -39,8 +40,6 @@ class Selection(Generic[R]):
     order: tuple[Order, ...] = ()
     limit: int | None = None
     columns: tuple[Field, ...] = ()
-    keep: Callable[[R], bool] | None = field(default=None, compare=False)
-    """Which rows are entries at all (MapDef.keep)."""
 
     @cached_property
     def node(self) -> Node:
@@ -51,47 +50,36 @@ class Selection(Generic[R]):
     def test(self) -> Test:
         return test_of(self.node)
 
-    def sieve(self, layout: Layout[Any], per_cpu: bool = False) -> Sieve | None:
-        """What may be told of undecoded entries. Values of a per-CPU map or of a map of maps tell nothing."""
-        if self.node == EVERYTHING or per_cpu or layout.value is InnerMap:
-            return None
-        return sieve_of(self.node, layout)
+    def narrow(self, table: OpenTable[R]) -> None:
+        """Have a table leave out of its batches what is not selected."""
+        if self.node == EVERYTHING:
+            return
+        is_held, decode, test = table.layout.value is InnerMap, table.layout.decode, self.test
+        # Values of a per-CPU map are sums, those of a map of maps are ids: their bytes tell nothing.
+        sieve = None if is_held or table.map.per_cpu else sieve_of(self.node, table.layout)
+        if sieve is not None and sieve.exact:
+            table.narrow = sieve.narrow
+            return
+        before = _unchanged if sieve is None else sieve.narrow
 
-    def applied(self, table: OpenTable[R]) -> Sieve | None:
-        """Have a table pass over what its bytes tell is not selected; return by what, if by anything."""
-        sieve = self.sieve(table.layout, table.map.per_cpu)
-        table.narrow = sieve.narrow if sieve is not None else None
-        return sieve
+        from cilium_py.bpf.batch import Batch
 
-    def rows(self, table: OpenTable[R]) -> Iterator[R]:
-        """The selected rows of a table, in its order."""
-        sieve = self.applied(table)
-        rows: Iterable[R] = table.rows()
-        if self.keep is not None:
-            rows = filter(self.keep, rows)
-        return self.of(rows) if sieve is None or not sieve.exact else iter(rows)
+        def tried(batch: Batch) -> Batch | None:
+            rest = before(batch)
+            if rest is None:
+                return None
+            # An inner map may be gone, with nothing left to try: so of those each on its own.
+            parts = (
+                [rest] if not is_held else [Batch(memoryview(key), memoryview(value), 1) for key, value in rest.pairs()]
+            )
+            answers = [[test(decode(*pair)) for pair in table.pairs_of(part)] or [False] for part in parts]
+            return _where(chain.from_iterable(answers), rest)
+
+        table.narrow = tried
 
     def of(self, rows: Iterable[R]) -> Iterator[R]:
         """The selected ones of rows."""
         return iter(rows) if self.node == EVERYTHING else filter(self.test, rows)
-
-    def count(self, table: OpenTable[R]) -> int:
-        """How many entries of a table are selected; without decoding them, if their bytes tell."""
-        sieve = self.applied(table)
-        told = self.node == EVERYTHING or (sieve is not None and sieve.exact)
-        if told and self.keep is None and not (table.map.per_cpu or table.layout.value is InnerMap):
-            return sum(batch.count for batch in table.batches())
-        return sum(1 for _ in self.rows(table))
-
-    def entries(self, table: OpenTable[R]) -> Iterator[tuple[bytes, bytes]]:
-        """The selected entries of a table as they lie in memory."""
-        sieve = self.applied(table)
-        told = self.node == EVERYTHING or (sieve is not None and sieve.exact)
-        key, value, decode = table.layout.key, table.layout.value, table.layout.decode
-        for batch in table.batches():
-            for packed in batch.pairs():
-                if told or self.test(decode(key.unpack(packed[0]), value.unpack(packed[1]))):
-                    yield packed
 
     def arranged(self, rows: Iterable[R], order: Callable[[R], Any] | None = None) -> Iterator[R]:
         """Rows in the order that was asked for, or else in the usual one, and no more than the limit."""
@@ -136,6 +124,15 @@ class Selection(Generic[R]):
         shown = cast(type[tuple[Any, ...]], NamedTuple("Row", made))
         readers = [reader(each, self.fields, self.moment) for each in self.columns]
         return shown, lambda row: shown._make(read(row) for read in readers)  # type: ignore[attr-defined]  # NamedTuple
+
+
+def _unchanged(batch: Batch) -> Batch | None:
+    return batch
+
+
+def _where(answers: Iterable[bool], batch: Batch) -> Batch | None:
+    chosen = [at for at, is_wanted in enumerate(answers) if is_wanted]
+    return batch.chosen(chosen) if chosen else None
 
 
 def plain_table(row: type[tuple[Any, ...]]) -> Table[Any]:

@@ -1,0 +1,237 @@
+"""The options that select, sort and count, the same on every list, watch, top, count and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from cilium_py.cli.context import Settings, show, show_family
+from cilium_py.cli.groups import Command
+from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.schema import MapDef
+
+if TYPE_CHECKING:
+    from cilium_py.node.runtime import Clock
+    from cilium_py.render import Output
+    from cilium_py.schema.form import Columns
+    from cilium_py.select.fields import Fields
+    from cilium_py.select.moment import Moment
+    from cilium_py.select.selection import Selection
+    from cilium_py.table import Family, OpenTable
+
+R = TypeVar("R", bound=tuple[Any, ...])
+KEY = "cilium_py.select"
+SECTION = "Selecting"
+
+
+class Subject(NamedTuple):
+    """What rows are selected from: their type, and what they are called in messages."""
+
+    name: str
+    row: type[tuple[Any, ...]]
+    derived: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, definition: MapDef[Any]) -> Subject:
+        return cls(" ".join(definition.command), definition.row, definition.derived)
+
+    def fields(self) -> Fields:
+        from cilium_py.select.fields import fields_of
+
+        return fields_of(self.row, self.derived)
+
+
+@dataclass
+class Asked:
+    """The options as they were given."""
+
+    subject: Subject
+    given: list[tuple[str, str, bool]] = field(default_factory=list)
+    """(option, value, whether negated)."""
+    where: list[tuple[str, bool]] = field(default_factory=list)
+    sort: tuple[str, ...] = ()
+    limit: int | None = None
+    columns: tuple[str, ...] = ()
+    count: bool = False
+    stats: bool = False
+
+    @property
+    def selects(self) -> bool:
+        return bool(self.given or self.where)
+
+    @property
+    def arranges(self) -> bool:
+        return bool(self.sort or self.columns or self.stats or self.limit is not None)
+
+    @cached_property
+    def fields(self) -> Fields:
+        return self.subject.fields()
+
+    def selection(self, settings: Settings) -> Selection[Any]:
+        """Of the rows as they are now. Raises WrongUsage for what the rows have not."""
+        from cilium_py.cli.names import NodeNames
+        from cilium_py.select import expression, options, selection
+        from cilium_py.select.tree import Not, all_of
+
+        parsed = [(expression.parse(text, self.fields), negated) for text, negated in self.where]
+        chosen = options.selected(self.given, self.fields, NodeNames(settings), self.subject.name)
+        return selection.Selection(
+            self.fields,
+            moment_of(settings),
+            all_of(chosen, *(Not(node) if negated else node for node, negated in parsed)),
+            selection.orders(self.sort, self.fields),
+            self.limit,
+            selection.columns(self.columns, self.fields),
+        )
+
+
+def moment_of(settings: Settings) -> Moment:
+    from cilium_py.select.moment import Moment
+
+    return Moment(lambda: AgentClock(settings))
+
+
+class AgentClock:
+    """The clock of the node's agent, or of the node that a recording is of."""
+
+    def __init__(self, settings: Settings) -> None:
+        from cilium_py.node import runtime
+
+        config = runtime.read(settings.paths.state_dir) or runtime.RuntimeConfig()
+        self._settings = settings
+        self._clock: Clock = config.clock
+        self.hertz = self._clock.hertz
+
+    def seconds(self, ticks: int) -> int:
+        return self._clock.seconds(ticks)
+
+    def now(self) -> int:
+        now = self._settings.now(self._clock)
+        if now is None:
+            raise CiliumPyError("the recording does not say when it was made", "compare the times as they are stored")
+        return now
+
+
+class SelectingCommand(Command):
+    """A command with the options that select from a subject, and, if it `arranges`, those for what is shown of it.
+
+    The options are made when the command is about to run: the others of its group cost nothing.
+    """
+
+    def __init__(self, *args: Any, subject: Subject, arranges: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.subject = subject
+        self.arranges = arranges
+
+    @cached_property
+    def selecting(self) -> list[click.Option]:
+        from cilium_py.cli.selectors import options_of
+
+        return options_of(self.subject, self.arranges)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        params, own = super().get_params(ctx), len(self.params)
+        return [*params[:own], *self.selecting, *params[own:]]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[KEY] = Asked(self.subject)
+        return super().parse_args(ctx, list(_negations(args)))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        selecting = set(map(id, self.selecting))
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], SECTION: []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                sections[SECTION if id(param) in selecting else "Options"].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def _negations(args: Sequence[str]) -> Iterator[str]:
+    """`--not --port 53` as `--not-port 53`: the option after --not is turned into its opposite."""
+    pending = False
+    for arg in args:
+        if pending:
+            if not arg.startswith("--"):
+                raise click.UsageError(f"--not stands before the option that it negates, not before {arg!r}")
+            yield f"--not-{arg[2:]}"
+            pending = False
+        elif arg == "--not":
+            pending = True
+        else:
+            yield arg
+    if pending:
+        raise click.UsageError("--not stands before the option that it negates")
+
+
+def asked() -> Asked:
+    """The selecting options of the command that runs."""
+    found = click.get_current_context().meta[KEY]
+    assert isinstance(found, Asked)
+    return found
+
+
+def narrowed(selection: Selection[Any], tables: Iterable[OpenTable[R]]) -> Iterator[OpenTable[R]]:
+    """The tables, each giving only what is selected."""
+    for table in tables:
+        selection.narrow(table)
+        yield table
+
+
+def list_family(
+    settings: Settings, output: Output, family: Family[R], tables: Iterable[OpenTable[R]] | None = None,
+    columns: Columns | None = None,
+) -> None:  # fmt: skip
+    """Write the rows of a family's maps that the options ask for. See context.show_family."""
+    wanted = asked()
+    if not (wanted.selects or wanted.arranges or wanted.count):
+        show_family(output, family, tables, columns)
+        return
+    selection = wanted.selection(settings)
+    found = narrowed(selection, family.tables() if tables is None else tables)
+    if wanted.count and not wanted.stats:
+        click.echo(sum(counted(family.definition, table) for table in found))
+    elif not wanted.arranges:
+        show_family(output, family, found, columns)
+    else:
+        if output.compat:
+            raise WrongUsage("--sort, --limit, --columns and --stats are ours", "without --compat they work")
+        rows = family.ordered(found) if not wanted.sort else unordered(family.definition, found)
+        show_arranged(output, rows, family.definition, selection, stats=wanted.stats)
+
+
+def counted(definition: MapDef[R], table: OpenTable[R]) -> int:
+    if definition.keep is None:
+        return sum(batch.count for batch in table.batches())
+    return sum(map(definition.keep, table.rows()))
+
+
+def unordered(definition: MapDef[R], tables: Iterable[OpenTable[R]]) -> Iterator[R]:
+    rows = (row for table in tables for row in table.rows())
+    return filter(definition.keep, rows) if definition.keep else rows
+
+
+def show_arranged(
+    output: Output, rows: Iterable[R], definition: MapDef[R], selection: Selection[R], *, stats: bool = False
+) -> None:
+    """Write rows in the order, the number and the columns that were asked for, or count them by what they have."""
+    from cilium_py.select.selection import plain_table
+
+    if stats:
+        from cilium_py.select import statistics
+
+        show(output, statistics.counts(rows, selection), statistics.Count, statistics.TEXT)
+        return
+    arranged = selection.arranged(rows)
+    if not selection.columns:
+        show(output, arranged, definition.row, definition.text)
+        return
+    shape, cut = selection.shape(definition.row)
+    show(output, map(cut, arranged), shape, plain_table(shape))

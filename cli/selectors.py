@@ -1,0 +1,163 @@
+"""The selecting options as click has them, with completion of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from cilium_py.cli.context import Settings
+from cilium_py.cli.select import KEY, Asked, Subject
+from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.schema.text import PROTOCOLS, number
+from cilium_py.select.fields import Field, Kind
+from cilium_py.select.options import OPTIONS, Option
+
+Callback = Callable[[click.Context, click.Parameter, Any], None]
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+DIRECTIONS = {"ct": ("IN", "OUT", "SVC"), "nat": ("IN", "OUT"), "bandwidth": ("Ingress", "Egress")}
+MOST = 1 << 32
+
+
+def options_of(subject: Subject, arranges: bool) -> list[click.Option]:
+    """Every selecting option of a subject; those that its rows cannot answer are hidden, and say so when used."""
+    fields = subject.fields()
+    made: list[click.Option] = []
+    for each in OPTIONS:
+        answers = each.answers(fields)
+        complete = completion(each, subject)
+        made.append(_option(each.name, _given(each.name, False), each.metavar, each.help, complete, not answers))
+        made.append(_option(f"--not-{each.name[2:]}", _given(each.name, True), each.metavar, "", complete, True))
+    names = _words(lambda _: fields)
+    made += [
+        _option("--where", _where(False), "EXPR", "fields compared, such as 'bytes > 10M and not related'", names),
+        _option("--not-where", _where(True), "EXPR", "", names, True),
+        click.Option(["--not", "negate"], is_flag=True, expose_value=False, help="negate the option after it"),
+    ]  # fmt: skip
+    if arranges:
+        made += [
+            _option("--sort", _kept("sort"), "FIELD[:desc]", "sort by a field", _sorts(fields)),
+            _option("--limit", _limit, "N", "show no more than N rows", multiple=False),
+            _option("--columns", _kept("columns"), "FIELD,...", "show only these fields", names),
+            click.Option(["--count"], is_flag=True, expose_value=False, callback=_kept("count"), help="print how many"),
+            click.Option(
+                ["--stats"], is_flag=True, expose_value=False, callback=_kept("stats"),
+                help="count by protocol, direction, state and the like",
+            ),
+        ]  # fmt: skip
+    return made
+
+
+def _option(
+    name: str, callback: Callback, metavar: str, help: str, complete: Completion | None = None, hidden: bool = False,
+    multiple: bool = True,
+) -> click.Option:  # fmt: skip
+    return click.Option(
+        [name], metavar=metavar, help=help, multiple=multiple, hidden=hidden, expose_value=False, callback=callback,
+        shell_complete=complete,
+    )  # fmt: skip
+
+
+def _asked(ctx: click.Context) -> Asked:
+    found = ctx.meta[KEY]
+    assert isinstance(found, Asked)
+    return found
+
+
+def _given(name: str, negated: bool) -> Callback:
+    def callback(ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
+        _asked(ctx).given += [(name, value, negated) for value in values]
+
+    return callback
+
+
+def _where(negated: bool) -> Callback:
+    def callback(ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
+        _asked(ctx).where += [(value, negated) for value in values]
+
+    return callback
+
+
+def _kept(name: str) -> Callback:
+    def callback(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        if value:
+            setattr(_asked(ctx), name, value)
+
+    return callback
+
+
+def _limit(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        try:
+            _asked(ctx).limit = number(value, "a number of rows", MOST)
+        except WrongUsage as error:
+            raise WrongUsage(f"--limit: {error.message}", error.hint) from None
+
+
+def completion(option: Option, subject: Subject) -> Completion | None:
+    """What the values of an option may be, as far as that can be listed."""
+    match option.name:
+        case "--proto":
+            return _words(lambda _: PROTOCOLS.values())
+        case "--dir":
+            return _words(lambda _: DIRECTIONS.get(subject.name, ("ingress", "egress")))
+        case "--state":
+            return _words(lambda _: _states(subject))
+        case "--flag":
+            return _words(lambda _: _flags(subject))
+        case "--identity":
+            return _words(_identities)
+        case "--endpoint":
+            return _words(_endpoints)
+    return None
+
+
+def _words(found: Callable[[click.Context], Iterable[str]]) -> Completion:
+    """Completes the last of the words between commas."""
+
+    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        try:
+            words = list(found(ctx))
+        except (CiliumPyError, OSError):
+            return []
+        return [before + comma + word for word in words if word.lower().startswith(last.lower())]
+
+    return complete
+
+
+def _sorts(fields: dict[str, Field] | Any) -> Completion:
+    names = [name for name, field in fields.items() if field.kind is not Kind.OTHER]
+    return _words(lambda _: [word for name in names for word in (name, f"{name}:desc")])
+
+
+def _states(subject: Subject) -> Iterable[str]:
+    from cilium_py.maps import lb_backends
+
+    if subject.name == "ct":
+        return ("SYN-SENT", "ESTABLISHED", "CLOSING", "CLOSED", "RESET")
+    return lb_backends.STATES.values()
+
+
+def _flags(subject: Subject) -> Iterable[str]:
+    from cilium_py.maps import ct, ipcache
+
+    return {"ct": ct.FLAG_NAMES, "ipcache": ipcache.FLAG_NAMES_19}.get(subject.name, {}).values()
+
+
+def _identities(ctx: click.Context) -> Iterable[str]:
+    from cilium_py.cli.names import NodeNames
+    from cilium_py.node.identity import RESERVED
+
+    return [*RESERVED, *NodeNames(_settings(ctx)).known_identities()]
+
+
+def _endpoints(ctx: click.Context) -> Iterable[str]:
+    from cilium_py.cli.names import NodeNames
+
+    return NodeNames(_settings(ctx)).known_endpoints()
+
+
+def _settings(ctx: click.Context) -> Settings:
+    return ctx.find_object(Settings) or Settings()
