@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from cilium_py.bpf.directory import pins_of
 from cilium_py.cli.context import Settings, output_option, say, settings, show
 from cilium_py.cli.groups import Group
-from cilium_py.errors import Partial
+from cilium_py.errors import Partial, WrongUsage
 from cilium_py.libbpf.constants import MapType
-from cilium_py.schema import Table
+from cilium_py.schema import Line, Table
 from cilium_py.snapshot.open import recording
 from cilium_py.snapshot.recording import Recording
 from cilium_py.snapshot.saved import Snapshot
+from cilium_py.table import explained
+
+if TYPE_CHECKING:
+    from cilium_py.snapshot.diff import Change, Count
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,3 +120,67 @@ def row_of(opened: Recording, name: str) -> Row:
 
 def type_name(number: int) -> str:
     return MapType(number).name.lower() if number in set(MapType) else f"type {number}"
+
+
+KINDS = ("added", "removed", "changed")
+SIGNS = {"added": "+", "removed": "-", "changed": "~", "map added": "+", "map removed": "-", "reshaped": "~"}
+
+
+def change_line(change: Change) -> str:
+    """One line, with what changed of an entry behind it."""
+    said = f": {change.entry}" if change.entry else f" ({change.change})"
+    moved = "".join(
+        f", {name} {change.before[name]} -> {change.after[name]}"
+        for name in change.fields
+        if isinstance(change.before, dict) and isinstance(change.after, dict)
+    )
+    return f"{SIGNS[change.change]} {change.map}{said}{f' ({moved[2:]})' if moved else ''}"
+
+
+def count_cells(row: Count) -> tuple[str, ...]:
+    first, second = ("-" if side is None else str(side) for side in (row.before, row.after))
+    return row.map, first, second, str(row.added), str(row.removed), str(row.changed)
+
+
+COUNTS = Table(("MAP", "BEFORE", "AFTER", "ADDED", "REMOVED", "CHANGED"), count_cells, padded="none")
+
+
+@snapshot.command("diff")
+@file_argument("before")
+@file_argument("after", required=False)
+@click.option("--map", "maps", multiple=True, metavar="PIN", help="of this map alone; repeat")
+@click.option("--only", type=click.Choice(KINDS), multiple=True, help="these differences alone; repeat")
+@click.option("--count", is_flag=True, help="how many of each map, and not which")
+@output_option
+@settings
+def diff_(
+    where: Settings, before: Path, after: Path | None, maps: tuple[str, ...], only: tuple[str, ...], count: bool,
+    output: str | None,
+) -> None:  # fmt: skip
+    """Show which entries came (+), went (-) and changed (~) from one recording to another, or to the node as it is.
+
+    Of a changed entry, each field that is not the same is shown as it was and as it is.
+
+    \b
+    cilium-py snapshot diff before.snap after.snap
+    cilium-py snapshot diff before.snap --map cilium_ct4_global --only removed
+    cilium-py snapshot diff before.snap --count
+    """
+    from cilium_py.snapshot import diff
+
+    form = where.output(output)
+    with ExitStack() as stack:
+        old = stack.enter_context(recording(before))
+        new = stack.enter_context(recording(after)) if after is not None else pins_of(where.pins)
+        try:
+            known = {*old.names(), *new.names()}
+        except OSError as error:
+            raise explained(error, new.path("").parent) from error
+        unknown = sorted(set(maps) - known)
+        if unknown:
+            raise WrongUsage(f"{unknown[0]}: no such map on either side", "cilium-py snapshot list shows what there is")
+        if count:
+            show(form, diff.counts(old, new, maps), diff.Count, COUNTS)
+            return
+        found = (change for change in diff.changes(old, new, maps) if not only or change.change in only)
+        show(form, found, diff.Change, Line(change_line))
