@@ -26,12 +26,12 @@ def lab_paths(name: str) -> NodePaths:
 
 def default_paths(default: NodePaths) -> NodePaths:
     """The default place if a node lives there; else the lab's first node; else another bpffs that has maps."""
-    if default.globals.is_dir():
+    if is_directory(default.globals, unseen=True):
         return default
     from cilium_py.lab import nodes
 
     running = nodes()
-    if running and not default.state_dir.is_dir():
+    if running and not is_directory(default.state_dir, unseen=True):
         name = next(iter(running))
         if sys.stderr.isatty():
             say(f"note: no node at {default.bpf_root}, showing {name} of the lab (--node chooses)")
@@ -47,8 +47,16 @@ def bpffs_with_maps() -> Iterator[Path]:
         fields, _, filesystem = line.partition(" - ")
         if filesystem.startswith("bpf "):
             paths = NodePaths(bpf_root=Path(unescaped(fields.split(" ")[4])))
-            if paths.globals.is_dir():
+            if is_directory(paths.globals, unseen=False):
                 yield paths.bpf_root
+
+
+def is_directory(path: Path, *, unseen: bool) -> bool:
+    """Whether a directory is there; `unseen` where we may not look, as below a bpffs that is root's alone."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return unseen
 
 
 def unescaped(text: str) -> str:
