@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from cilium_py.errors import CiliumPyError
 from cilium_py.loader import state
 from cilium_py.net.namespace import NetNamespace
 from cilium_py.paths import NodePaths
 
-from .identity import IdentityStore
-from .roster import KnownNode, Roster
+if TYPE_CHECKING:
+    from .identity import IdentityStore
+    from .roster import KnownNode, Roster
 
 FILE = "node.json"
 HOST_DEVICE, NET_DEVICE = "cilium_host", "cilium_net"
@@ -78,13 +79,19 @@ class NodeConfig:
         return tuple(family for family in (self.ipv4, self.ipv6) if family is not None)
 
     def identity_store(self, paths: NodePaths) -> IdentityStore:
+        from .identity import IdentityStore
+
         return IdentityStore(Path(self.identities) if self.identities else paths.state_dir / "identities")
 
     def roster(self, paths: NodePaths) -> Roster:
+        from .roster import Roster
+
         return Roster(Path(self.roster_directory) if self.roster_directory else paths.state_dir)
 
     def introduction(self) -> KnownNode:
         """The node as others may know it, without the health endpoint that it may have."""
+        from .roster import KnownNode
+
         return KnownNode(
             self.name,
             ipv4=self.ipv4.address if self.ipv4 is not None else None,
