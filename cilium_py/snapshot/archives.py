@@ -69,7 +69,7 @@ def _plain(path: Path) -> Callable[[], Bounded]:
         size = os.fstat(raw.fileno()).st_size
         start = raw.read(2)
         raw.seek(0)
-        return Bounded(OPENERS[start](raw) if start in OPENERS else raw, size, path)
+        return Bounded(OPENERS[start](raw) if start in OPENERS else raw, size, path, raw)
 
     return opened
 
@@ -98,14 +98,14 @@ def _unpacked(packed: Callable[[], Bounded]) -> Callable[[], Bounded]:
         stream.seek(0)
         if start not in OPENERS:
             return stream
-        return Bounded(OPENERS[start](cast(BinaryIO, stream)), stream.size, stream.path)
+        return Bounded(OPENERS[start](cast(BinaryIO, stream)), stream.size, stream.path, cast(BinaryIO, stream))
 
     return opened
 
 
 def _in_tar(opener: Callable[[], Bounded], origin: Path, stack: ExitStack, prefix: str = "") -> Iterator[Found]:
     try:
-        packed = cast(BinaryIO, opener())
+        packed = cast(BinaryIO, stack.enter_context(opener()))
         archive = stack.enter_context(tarfile.open(fileobj=packed, mode="r:"))  # noqa: SIM115  the stack closes it
         for count, info in enumerate(archive):
             if count > MOST_FILES:

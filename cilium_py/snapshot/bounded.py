@@ -26,9 +26,10 @@ DAMAGE = (EOFError, zlib.error, BadZipFile, OSError, ValueError, RuntimeError, N
 class Bounded(io.RawIOBase):
     """A decompressed stream that may not grow to more than so many times of what it came from."""
 
-    def __init__(self, stream: BinaryIO, compressed: int, path: Path) -> None:
+    def __init__(self, stream: BinaryIO, compressed: int, path: Path, beneath: BinaryIO | None = None) -> None:
         super().__init__()
         self._stream = stream
+        self._beneath = beneath
         self.size = compressed
         self.path = path
         self._most = max(ALWAYS, RATIO * compressed)
@@ -66,6 +67,8 @@ class Bounded(io.RawIOBase):
 
     def close(self) -> None:
         self._stream.close()
+        if self._beneath is not None:
+            self._beneath.close()
         super().close()
 
     def _check(self) -> None:

@@ -15,9 +15,10 @@ from .formatted import Fields
 from .recording import shape_error
 
 CHUNK = 1 << 18
-MOST_CHARACTERS = 8 * LIMITS.entry
+MOST_CHARACTERS = 8 << 20
 """Of the text of one entry."""
 _BARE_HEX = re.compile(r"(: )(0x[0-9a-fA-F]+)(?=[,\s}])")
+_BETWEEN = re.compile(r"[\s,]*")
 _FENCE = re.compile(r"\A\s*(?:# [^\n]*\n\s*)?```[a-z]*\n")
 _VALUE = re.compile(r"value(?: \(CPU (\d+)\))?:")
 _HEX_LINE = re.compile(r"(?:[0-9a-f]{2}(?:\s+|\Z))*\Z")
@@ -101,8 +102,7 @@ def _json(text: _Text) -> Iterator[Entry]:
     decode = json.JSONDecoder(object_pairs_hook=list).raw_decode
     at = 1
     while True:
-        while at < len(text.buffer) and text.buffer[at] in " \t\r\n,":
-            at += 1
+        at = _BETWEEN.match(text.buffer, at).end()  # type: ignore[union-attr]  # it matches nothing, too
         if text.buffer[at : at + 1] == "]":
             return
         try:

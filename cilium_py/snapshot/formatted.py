@@ -7,12 +7,13 @@ with every view of theirs. A nameless struct or union has an empty name, which m
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Any, TypeAlias
 
 from cilium_py.bpf.btf import ARRAY, STRUCT, UNION, Btf, BtfType
-from cilium_py.schema import Layout, Struct
+from cilium_py.schema import Layout, Pad, Struct
 
 Fields: TypeAlias = list[tuple[str, Any]]
 """A JSON object with its names in order, of which some may be alike."""
@@ -23,32 +24,37 @@ class Unlike(ValueError):
 
 
 def chosen(layouts: tuple[Layout[Any], ...], key: Any, value: Any) -> Layout[Any] | None:
-    """The newest layout whose fields an entry has: by the structs of our own programs, else by the names alone."""
-    for exact in (True, False):
-        for layout in layouts:
-            try:
-                encoded(layout.key, key, exact)
-                encoded(layout.value, value, exact)
-            except Unlike:
-                continue
-            return layout
-    return None
+    """The layout that has most of the names that an entry has, and fewest others; of two alike, the newer."""
+    scored = []
+    for layout in layouts:
+        try:
+            encoded(layout.key, key)
+            encoded(layout.value, value)
+        except Unlike:
+            continue
+        scored.append((likeness(layout.key, key) + likeness(layout.value, value), layout))
+    return max(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
-def encoded(struct: type[Struct], value: Any, exact: bool = False) -> bytes:
-    """The bytes of a record. Raises Unlike."""
+def likeness(struct: type[Struct], value: Any) -> int:
+    """How many names a layout and a value have in common, less those that only one of them has."""
+    if not isinstance(value, list):
+        return 0
+    named = {name for name, _ in leaves(value)}
+    own = {bit for m in struct.members if m.bits is not None for bit in m.bits.spans()}
+    own |= {m.name for m in struct.members if m.bits is None and not isinstance(m.kind, Pad)}
+    return len(named & own) - len(named ^ own)
+
+
+def encoded(struct: type[Struct], value: Any) -> bytes:
+    """The bytes of a record, by the struct that our own programs have, else by the names alone. Raises Unlike."""
     try:
         kind = _types().structs.get(struct.c_struct) if struct.c_struct else None
         if kind is not None:
-            try:
+            with suppress(Unlike):
                 return by_type(kind, value)
-            except Unlike:
-                if exact:
-                    raise
-        elif exact:
-            raise Unlike(f"{struct.__name__} is not a struct of ours")
         return by_names(struct, value)
-    except (TypeError, AttributeError, OverflowError) as error:
+    except (TypeError, AttributeError, OverflowError, ValueError) as error:
         raise Unlike(str(error)) from error
 
 
