@@ -16,6 +16,8 @@
 #include "lib/format.h"
 #include "lib/format_put.h"
 
+#define STEPS_A_CALL 4
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* The bytes of an entry that a step is about, from its offset on. */
@@ -38,6 +40,14 @@ static __always_inline __u64 field(const struct format_step *step)
 	return raw >> (step->shift & 63) & step->mask;
 }
 
+static __always_inline __u64 take_back(__u64 out, __u64 size)
+{
+	__u64 start = out - (size & 7);
+
+	IN_REGISTER(start);
+	return start > TEXT_ROOM ? 0 : start;
+}
+
 /* Seconds between the field and `now`; with a divisor it counts in jiffies >> 8. */
 static __always_inline __u64 put_seconds(__u64 out, const struct format_step *step, __u64 ticks)
 {
@@ -56,21 +66,19 @@ static __always_inline __u64 put_seconds(__u64 out, const struct format_step *st
 	return put_number(out, later ? ticks - now : now - ticks);
 }
 
-/* The name of a small number, or the number itself. */
-static __always_inline __u64 put_name(__u64 out, const struct format_step *step, __u64 number)
+static __always_inline const struct format_name *name_of(const struct format_step *step,
+							 __u64 number)
 {
-	const struct format_name *name;
-	__u32 slot;
+	__u32 slot = memory.slots[step->width % NAME_TABLES][number & 0xff];
 
-	if (number > 255)
-		return put_number(out, number);
-	slot = memory.slots[step->width % NAME_TABLES][number];
-	if (slot >= NAMES)
-		return put_number(out, number);
-	name = &memory.names[slot];
-	*(__u64 *)(memory.text + out) = name->text[0];
-	*(__u64 *)(memory.text + out + 8) = name->text[1];
-	*(__u64 *)(memory.text + out + 16) = name->text[2];
+	return number < 256 && slot < NAMES ? &memory.names[slot] : NULL;
+}
+
+static __always_inline __u64 put_text(__u64 out, const struct format_name *name)
+{
+	put_8(out, name->text[0]);
+	put_8(out + 8, name->text[1]);
+	put_8(out + 16, name->text[2]);
 	return out + (name->size & 31);
 }
 
@@ -96,25 +104,36 @@ static __always_inline bool holds(const struct format_step *step)
 	return value >= step->bias && value <= step->most;
 }
 
-static __always_inline __u64 back(__u64 out, __u64 width)
+/* The name of the lowest bit that is left; while there are more, the step is not done. */
+static __always_inline __u64 put_next_name(__u64 out, const struct format_step *step)
 {
-	__u64 start = out - width;
+	__u64 bits = memory.bits ? memory.bits : field(step), lowest = bits & -bits;
+	const struct format_name *name;
 
-	IN_REGISTER(start);
-	return start > TEXT_ROOM ? 0 : start;
+	if (!bits)
+		return out;
+	memory.bits = bits ^ lowest;
+	name = name_of(step, bit_of[lowest * SEQUENCE >> 58]);
+	if (name)
+		out = put_text(out, name);
+	if (memory.bits)
+		memory.pc--;
+	else
+		out = take_back(out, step->most);
+	return out;
 }
 
-static long one_step(__u32 index, void *unused)
+/* Take the step that is due; true if it was the last. */
+static __always_inline bool step_on(void)
 {
+	__u64 pc = memory.pc, out = memory.out, number;
 	const struct format_step *step;
-	__u64 pc = memory.pc, out = memory.out;
+	const struct format_name *name;
 
-	(void)index;
-	(void)unused;
 	IN_REGISTER(pc);
 	IN_REGISTER(out);
 	if (pc >= STEPS)
-		return 1;
+		return true;
 	step = &memory.steps[pc];
 	if (step->kind == FORMAT_WHEN && !holds(step)) {
 		memory.pc = pc + 1 + step->width;
@@ -123,9 +142,10 @@ static long one_step(__u32 index, void *unused)
 	memory.pc = pc + 1;
 	if (out > TEXT_ROOM - STEP_ROOM) {
 		memory.full = 1;
-		return 1;
+		return true;
 	}
-	out = put_literal(out, step);
+	if (!memory.bits)
+		out = put_literal(out, step);
 	switch (step->kind) {
 	case FORMAT_LITERAL:
 	case FORMAT_WHEN:
@@ -137,7 +157,9 @@ static long one_step(__u32 index, void *unused)
 		out = put_ip4(out, load(step->offset, step->side));
 		break;
 	case FORMAT_NAME:
-		out = put_name(out, step, field(step));
+		number = field(step);
+		name = name_of(step, number);
+		out = name ? put_text(out, name) : put_number(out, number);
 		break;
 	case FORMAT_HEX:
 		out = put_hex(out, field(step), step->width);
@@ -152,8 +174,8 @@ static long one_step(__u32 index, void *unused)
 	case FORMAT_MAC:
 		out = put_mac(out, load(step->offset, step->side));
 		break;
-	case FORMAT_BACK:
-		out = back(out, step->width);
+	case FORMAT_NAMES:
+		out = put_next_name(out, step);
 		break;
 	case FORMAT_DROP:
 		out = memory.line;
@@ -164,15 +186,28 @@ static long one_step(__u32 index, void *unused)
 	return memory.pc >= memory.steps_count;
 }
 
+/* Some steps: to be called back costs about as much as three of them. */
+static long some_steps(__u32 index, void *unused)
+{
+	(void)index;
+	(void)unused;
+#pragma unroll
+	for (int step = 0; step < STEPS_A_CALL; step++)
+		if (step_on())
+			return 1;
+	return 0;
+}
+
 static long one_entry(__u32 index, void *unused)
 {
 	(void)index;
 	(void)unused;
 	memory.pc = 0;
 	memory.line = memory.out;
-	bpf_loop(STEPS, one_step, NULL, 0);
+	bpf_loop((STEPS + NAMES) / STEPS_A_CALL, some_steps, NULL, 0);
 	if (memory.full) {
 		memory.out = memory.line;
+		memory.bits = 0;
 		return 1;
 	}
 	memory.kept += memory.out != memory.line;

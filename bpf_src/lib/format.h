@@ -5,8 +5,8 @@
 #include <linux/types.h>
 
 #define STEPS	     256
-#define NAMES	     64
-#define NAME_TABLES  4
+#define NAMES	     128
+#define NAME_TABLES  8
 #define ENTRIES_ROOM (1 << 19)
 #define TEXT_ROOM    (1 << 20)
 
@@ -24,8 +24,8 @@ enum format_kind {
 	FORMAT_MAC,
 	FORMAT_NAME,
 	FORMAT_SECONDS,
-	/* Take back the last `width` characters. */
-	FORMAT_BACK,
+	/* The name of each bit that is set, and of the last one `most` characters less. */
+	FORMAT_NAMES,
 	/* If the field is within `bias` and `most`, the literal; else pass over `width` steps. */
 	FORMAT_WHEN,
 	/* Leave the entry out. */
@@ -47,7 +47,7 @@ struct format_step {
 	__u8 shift;
 	/* Of the literal. */
 	__u8 size;
-	/* Digits, characters, steps, number of a table: as the kind says. */
+	/* Digits, steps, number of a table: as the kind says. */
 	__u8 width;
 	__u32 pad;
 	__u64 literal[4];
@@ -74,6 +74,8 @@ struct format_memory {
 	__u32 line;
 	__u32 pc;
 	__u32 full;
+	/* Bits that FORMAT_NAMES has still to name. */
+	__u64 bits;
 	/* Octet -> its digits and a dot in four bytes, then the size with the dot and the size without. */
 	__u64 octets[256];
 	/* Which of an IPv6 address's groups are 0 -> two bits each: 1 a colon, 2 the group; at last the colon at the end. */

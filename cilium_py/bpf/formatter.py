@@ -17,6 +17,7 @@ from typing import Self
 
 from cilium_py.bpf.batch import Batch
 from cilium_py.bpf.object import BpfObject
+from cilium_py.errors import CiliumPyError
 from cilium_py.libbpf import library
 from cilium_py.libbpf.structs import bpf_test_run_opts
 from cilium_py.objects import DIRECTORY
@@ -63,6 +64,7 @@ class format_memory(ctypes.Structure):
         ("line", c_uint32),
         ("pc", c_uint32),
         ("full", c_uint32),
+        ("bits", c_uint64),
         ("octets", c_uint64 * 256),
         ("groups", c_uint32 * 256),
         ("slots", (c_uint8 * 256) * MOST_TABLES),
@@ -89,8 +91,10 @@ class Formatter:
         opened.load()
         self._program = opened.programs["format"]
         [memory_map] = (found for name, found in opened.maps.items() if name.endswith(".bss"))
-        size = -(-ctypes.sizeof(format_memory) // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._mapping = mmap.mmap(memory_map.fd, size)
+        size = ctypes.sizeof(format_memory)
+        if memory_map.info.value_size != size:
+            raise CiliumPyError(f"{OBJECT}: built from other sources", "make build")
+        self._mapping = mmap.mmap(memory_map.fd, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
         self._memory = format_memory.from_buffer(self._mapping)
         self._octets = memoryview(self._mapping)
         self._options = bpf_test_run_opts()

@@ -13,10 +13,10 @@ from enum import IntEnum
 
 from cilium_py.schema.decoder import Decoder
 from cilium_py.schema.fields import Int
-from cilium_py.schema.form import WIDEST, Field, Name, Prefixed, Seconds, Within
+from cilium_py.schema.form import WIDEST, Field, Name, Names, Prefixed, Seconds, Within
 
 LITERAL_ROOM = 32
-MOST_STEPS, MOST_TABLES, MOST_NAMES, NAME_ROOM = 256, 4, 64, 24
+MOST_STEPS, MOST_TABLES, MOST_NAMES, NAME_ROOM = 256, 8, 128, 24
 BYTE = 256
 
 
@@ -35,7 +35,7 @@ class Kind(IntEnum):
     MAC = 5
     NAME = 6
     SECONDS = 7
-    BACK = 8
+    NAMES = 8
     WHEN = 9
     DROP = 10
 
@@ -54,9 +54,10 @@ class Step:
     least: int = 0
     """Taken off a number; the present of SECONDS; the least number with which WHEN holds."""
     most: int = 0
+    """The greatest number with which WHEN holds; characters that NAMES takes back."""
     divisor: int = 0
     width: int = 0
-    """Digits of HEX, number of the table of NAME, characters of BACK, steps that WHEN passes over if it fails."""
+    """Digits of HEX, number of the table of NAME and NAMES, steps that WHEN passes over if it fails."""
 
 
 @dataclass(frozen=True)
@@ -118,25 +119,29 @@ class Writing:
         self.number(prefix.length)
 
     def name(self, name: Name) -> None:
-        if name.names not in self.tables:
-            if len(self.tables) == MOST_TABLES or not all(
-                0 <= number < BYTE and len(text.encode()) <= NAME_ROOM for number, text in name.names.items()
-            ):
-                raise Unsupported("a table of names that is too large")
-            self.tables.append(name.names)
         step = self._reading(Kind.NAME, name.field)
-        self._add(replace(step, width=self.tables.index(name.names)))
+        self._add(replace(step, width=self._table(name.names)))
+
+    def names(self, names: Names, before: str, after: str, taken_back: int = 0) -> None:
+        """Each name of a bit that is set, between two texts; of the last, some characters are taken back again."""
+        field = names.field & names.field.mask & sum(names.names)
+        step = self._reading(Kind.NAMES, field)
+        table = {bit.bit_length() - 1: before + name + after for bit, name in names.names.items()}
+        self._add(replace(step, width=self._table(table), most=taken_back))
+
+    def _table(self, names: Mapping[int, str]) -> int:
+        if names not in self.tables:
+            fits = all(0 <= number < BYTE and len(text.encode()) <= NAME_ROOM for number, text in names.items())
+            if len(self.tables) == MOST_TABLES or not fits:
+                raise Unsupported("a table of names that is too large")
+            self.tables.append(names)
+        return self.tables.index(names)
 
     def seconds(self, seconds: Seconds) -> None:
         if seconds.hertz >> 32 or not 0 <= seconds.now < 1 << 63 or seconds.field.less:
             raise Unsupported("a clock beyond measure")
         step = self._reading(Kind.SECONDS, seconds.field)
         self._add(replace(step, least=seconds.now, divisor=seconds.hertz, width=int(seconds.left)))
-
-    def back(self, characters: int) -> None:
-        """Take back the last characters."""
-        self._flush()
-        self._add(Step(Kind.BACK, width=characters))
 
     def drop(self) -> None:
         """Leave the entry out, whatever was written of it."""
@@ -206,7 +211,7 @@ class Writing:
 
     def _add(self, step: Step) -> None:
         """With what is pending before it."""
-        room = 0 if step.kind in (Kind.BACK, Kind.DROP) else LITERAL_ROOM
+        room = 0 if step.kind is Kind.DROP else LITERAL_ROOM
         self._flush(leave=room)
         self.steps.append(replace(step, literal=self._pending))
         self._pending = b""

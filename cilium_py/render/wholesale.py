@@ -7,20 +7,24 @@ the steps. Raises Unsupported for a column or format that there is no step for.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial, reduce
+from operator import or_
+from typing import Any, NamedTuple, TypeVar
 
 from cilium_py.render.steps import Program, Unsupported, Writing
 from cilium_py.render.values import converters
 from cilium_py.schema import Line
 from cilium_py.schema.decoder import Decoder
-from cilium_py.schema.form import Column, Either, Field, Name, Names, Prefixed, Seconds, Within
+from cilium_py.schema.form import Column, Either, Field, Name, Names, Prefixed, Seconds, Sum, Within
 from cilium_py.schema.template import Each, Instead, Part, Shown, Template, Unless, When, split
 from cilium_py.schema.text import mac
 
-GUARDED = 2
-"""With more names of flags than this, one test comes first that asks whether any is set."""
+NEAR = 2
+"""Columns that depend on one test share a branch if no more than so many parts are between them."""
+MOST_BITS = 4
+"""Of a field that words depend on, for a table of them."""
 
 Write = Callable[[Column], None]
 T = TypeVar("T")
@@ -40,6 +44,13 @@ def program_of(form: str, line: Line[Any], decoder: Decoder[Any]) -> Program:
     raise Unsupported(form)
 
 
+class _Item(NamedTuple):
+    """Something to write, and the tests that it branches by."""
+
+    write: Callable[[], None]
+    tests: tuple[Within, ...] = ()
+
+
 class _Walk:
     """Writes columns. `known` are the tests that hold or fail on the branch that is being written."""
 
@@ -48,6 +59,24 @@ class _Walk:
         self.columns = decoder.every_column()
         self.writing = Writing(decoder)
         self.known: dict[Within, bool] = {}
+
+    def sequence(self, items: Sequence[_Item]) -> None:
+        """Write items one after the other; those near each other that branch by the same test do it once."""
+        at = 0
+        while at < len(items):
+            test = next((test for test in items[at].tests if test not in self.known), None)
+            end = at + 1
+            for other in range(at + 1, len(items)):
+                if test is None or other - end > NEAR:
+                    break
+                if test in items[other].tests:
+                    end = other + 1
+            if test is None or end == at + 1:
+                items[at].write()
+            else:
+                together = partial(self.sequence, items[at:end])
+                self.branch(test, together, together)
+            at = end
 
     def branch(self, test: Within, then: Callable[[], None], otherwise: Callable[[], None] | None) -> None:
         if test in self.known:
@@ -65,6 +94,15 @@ class _Walk:
         write()
         self.known = before
 
+    def words(self, column: Column, said: Callable[[Any], str]) -> bool:
+        """Write a column that is one of some constants; False if it is not."""
+        choice = chosen(column)
+        if choice is None:
+            return False
+        field, constants = choice
+        self.writing.name(Name(field, {number: said(constant) for number, constant in constants.items()}))
+        return True
+
     def resolved(self, column: Column, write: Write) -> None:
         """Have one or the other side of each Either written."""
         if isinstance(column, Either):
@@ -76,22 +114,53 @@ class _Walk:
         else:
             write(column)
 
-    def names(self, names: Names, before: str, after: str, taken_back: int = 0) -> None:
-        """Each name that is set, between two texts; at the end some characters are taken back again."""
-        field = names.field
 
-        def each() -> None:
-            for bit, name in sorted(names.names.items()):
-                with self.writing.when(field.has(bit & field.mask)):
-                    self.writing.text(before + name + after)
-            if taken_back:
-                self.writing.back(taken_back)
+def tests_of(column: Column) -> tuple[Within, ...]:
+    """The tests that decide which side of each Either is written."""
+    if not isinstance(column, Either) or chosen(column):
+        return ()
+    return (column.test, *tests_of(column.then), *tests_of(column.otherwise))
 
-        if taken_back or len(names.names) > GUARDED:
-            with self.writing.when(field.has(sum(names.names) & field.mask)):
-                each()
-        else:
-            each()
+
+def chosen(column: Column) -> tuple[Field, Mapping[int, Column]] | None:
+    """Of constants that depend on a few bits of one field: those bits, and the constant for each value of them."""
+    tests = _all_tests(column)
+    if not tests:
+        return None
+    first = tests[0].field
+    mask = reduce(or_, (test.field.mask for test in tests))
+    alike = all(replace(test.field, mask=first.mask) == first for test in tests)
+    if not alike or first.less or first.shift or first.cut or mask.bit_count() > MOST_BITS:
+        return None
+    shift = (mask & -mask).bit_length() - 1
+    if mask >> shift > 0xFF:
+        return None
+    found = {number: _constant(column, number << shift) for number in _subsets(mask >> shift)}
+    if any(isinstance(each, (Field, Within, Either, Name, Names, Prefixed, Seconds, Sum)) for each in found.values()):
+        return None
+    return replace(first, mask=mask, shift=shift), found
+
+
+def _all_tests(column: Column) -> list[Within]:
+    if isinstance(column, Within):
+        return [column]
+    if isinstance(column, Either):
+        return [column.test, *_all_tests(column.then), *_all_tests(column.otherwise)]
+    return []
+
+
+def _subsets(mask: int) -> list[int]:
+    return [number for number in range(mask + 1) if number & ~mask == 0]
+
+
+def _constant(column: Column, number: int) -> Column:
+    """What the column is where its field has this value."""
+    match column:
+        case Within():
+            return column.least <= number & column.field.mask <= column.most
+        case Either(test, then, otherwise):
+            return _constant(then if _constant(test, number) else otherwise, number)
+    return column
 
 
 class _Lines(_Walk):
@@ -102,7 +171,7 @@ class _Lines(_Walk):
             raise Unsupported("lines that are made by a function")
         if line.shown is not None:
             self.leave_out(line.shown)
-        self.parts(line.line.parts)
+        self.sequence(self.items(line.line.parts))
         self.writing.text("\n")
         return self.writing.program()
 
@@ -115,27 +184,35 @@ class _Lines(_Walk):
                 with self.writing.when(column.field.equals(number)):
                     self.writing.drop()
 
-    def parts(self, parts: tuple[Part, ...]) -> None:
+    def items(self, parts: Sequence[Part]) -> list[_Item]:
+        found = []
         for part in parts:
-            self.part(part)
+            if isinstance(part, str):
+                found += [self.item(piece) for piece in split(part)]
+            else:
+                found.append(_Item(partial(self.part, part), tests_of(self.columns[part.name])))
+        return found
 
-    def part(self, part: Part) -> None:
+    def item(self, piece: str | Shown) -> _Item:
+        if isinstance(piece, str):
+            return _Item(partial(self.writing.text, piece))
+        column = self.columns[piece.name]
+        return _Item(partial(self.piece, column, piece), tests_of(column))
+
+    def piece(self, column: Column, piece: Shown) -> None:
+        if not self.words(column, str):
+            self.resolved(column, lambda column: self.shown(column, piece))
+
+    def part(self, part: When | Each | Instead) -> None:
+        column = self.columns[part.name]
         match part:
-            case str():
-                for piece in split(part):
-                    self.piece(piece)
             case When():
                 self.when(part)
-            case Each(name, text):
-                self.resolved(self.columns[name], lambda column: self.each(column, text))
-            case Instead(name, words):
-                self.resolved(self.columns[name], lambda column: self.writing.text(_replaced(column, words)))
-
-    def piece(self, piece: str | Shown) -> None:
-        if isinstance(piece, str):
-            self.writing.text(piece)
-        else:
-            self.resolved(self.columns[piece.name], lambda column: self.shown(column, piece))
+            case Each(_, text):
+                self.resolved(column, lambda column: self.each(column, text))
+            case Instead(_, words):
+                if not self.words(column, lambda word: words[word]):
+                    self.resolved(column, lambda column: self.writing.text(_replaced(column, words)))
 
     def shown(self, column: Column, piece: Shown) -> None:
         if piece.mask is not None and isinstance(column, Field):
@@ -181,14 +258,14 @@ class _Lines(_Walk):
         if not isinstance(column, Names):
             raise Unsupported(f"each of {column!r}")
         before, after = text.split("{}")
-        self.names(column, before, after)
+        self.writing.names(column, before, after)
 
     def when(self, part: When) -> None:
         def there() -> None:
-            self.parts(part.parts)
+            self.sequence(self.items(part.parts))
 
         def absent() -> None:
-            self.part(part.otherwise)
+            self.sequence(self.items([part.otherwise]))
 
         def truth(column: Column) -> None:
             match column:
@@ -210,12 +287,18 @@ class _Machine(_Walk):
     """Rows as JSON objects, or as records of CSV."""
 
     def objects(self, start: str, end: str) -> Program:
-        kinds = dict(converters(self.row))
+        kinds, items = dict(converters(self.row)), list[_Item]()
         for at, (name, column) in enumerate(self.columns.items()):
-            self.writing.text((", " if at else start) + f"{json.dumps(name)}: ")
-            self.resolved(column, partial(self.value, kind=kinds[name]))
+            before = (", " if at else start) + f"{json.dumps(name)}: "
+            items.append(_Item(partial(self.member, before, column, kinds[name]), tests_of(column)))
+        self.sequence(items)
         self.writing.text(end)
         return self.writing.program()
+
+    def member(self, before: str, column: Column, kind: Callable[[Any], Any] | None) -> None:
+        self.writing.text(before)
+        if not self.words(column, partial(json.dumps, ensure_ascii=False)):
+            self.resolved(column, partial(self.value, kind=kind))
 
     def value(self, column: Column, kind: Callable[[Any], Any] | None) -> None:
         match column:
@@ -229,10 +312,8 @@ class _Machine(_Walk):
                 self.quoted(lambda: self.writing.name(column))
             case Names():
                 self.writing.text("[")
-                self.names(column, '"', '", ', taken_back=2)
+                self.writing.names(column, '"', '", ', taken_back=2)
                 self.writing.text("]")
-            case Within():
-                self.branch(column, lambda: self.writing.text("true"), lambda: self.writing.text("false"))
             case str() | int() | None:
                 self.writing.text(json.dumps(column, ensure_ascii=False))
             case _:
@@ -259,12 +340,17 @@ class _Machine(_Walk):
                 raise Unsupported(f"{column!r} as a number")
 
     def records(self) -> Program:
-        kinds = dict(converters(self.row))
+        kinds, items = dict(converters(self.row)), list[_Item]()
         for at, (name, column) in enumerate(self.columns.items()):
-            self.writing.text("," if at else "")
-            self.resolved(column, partial(self.cell, kind=kinds[name]))
+            items.append(_Item(partial(self.record, "," if at else "", column, kinds[name]), tests_of(column)))
+        self.sequence(items)
         self.writing.text("\n")
         return self.writing.program()
+
+    def record(self, before: str, column: Column, kind: Callable[[Any], Any] | None) -> None:
+        self.writing.text(before)
+        if not self.words(column, _said):
+            self.resolved(column, partial(self.cell, kind=kind))
 
     def cell(self, column: Column, kind: Callable[[Any], Any] | None) -> None:
         match column:
@@ -275,15 +361,9 @@ class _Machine(_Walk):
             case Name(_, names):
                 self.writing.name(_plain(column, names.values()))
             case Names(_, names):
-                self.names(_plain(column, names.values()), "", " ", taken_back=1)
-            case Within():
-                self.branch(column, lambda: self.writing.text("true"), lambda: self.writing.text("false"))
-            case bool():
-                self.writing.text("true" if column else "false")
-            case str() | int():
-                self.writing.text(str(_plain(column, [str(column)])))
-            case None:
-                pass
+                self.writing.names(_plain(column, names.values()), "", " ", taken_back=1)
+            case str() | int() | None:
+                self.writing.text(_said(column))
             case _:
                 self.count(column)
 
@@ -296,6 +376,16 @@ def _replaced(column: Column, words: Mapping[str, str]) -> str:
     if not isinstance(column, str):
         raise Unsupported(f"other words for {column!r}")
     return words[column]
+
+
+def _said(constant: Any) -> str:
+    """A constant in CSV."""
+    match constant:
+        case None:
+            return ""
+        case bool():
+            return "true" if constant else "false"
+    return _plain(str(constant), [str(constant)])
 
 
 def _plain(column: T, texts: Iterable[str]) -> T:
