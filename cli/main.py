@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -149,6 +150,8 @@ def cilium_py(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 failed, 2 wrong usage, 3 partial, 130 on Ctrl-C, 141 on a closed pipe."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(lambda: cilium_py.main(arguments, prog_name="cilium-py", standalone_mode=False)))
 
 

@@ -88,3 +88,22 @@ def test_ctrl_c_ends_with_130_and_says_nothing() -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
     assert (process.returncode, said) == (130, "")
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["default", "ignored"])
+def test_ctrl_c_at_the_start_shows_no_traceback(ignored: bool) -> None:
+    """While the modules are imported; who was started with the signal ignored goes on ignoring it."""
+    handler = "signal.signal(signal.SIGINT, signal.SIG_IGN)" if ignored else ""
+    program = f"""
+import signal, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "cilium_py.cli.main":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+{handler}
+from cilium_py.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0 if ignored else -signal.SIGINT, "")
