@@ -133,8 +133,8 @@ TABLES = {
         "cilium_ct6_global", MapType.LRU_HASH, struct.Struct(">16s16sHHBB"), CT_VALUE, 500_000, "conntrack_6"
     ),
     "nat": Filled(
-        "cilium_snat_v4_external", MapType.LRU_HASH, struct.Struct(">4s4sHHBB"), struct.Struct("<QQQQ4s2sxx"), 1_000_000,
-        "nat",
+        "cilium_snat_v4_external", MapType.LRU_HASH, struct.Struct(">4s4sHHBB"), struct.Struct("<QQQQ4s2sxx"),
+        1_000_000, "nat",
     ),
     "ipcache": Filled(
         "cilium_ipcache_v2", MapType.LPM_TRIE, struct.Struct("<IHxB4s12x"), struct.Struct("<I4s12xxxBB"), 500_000,

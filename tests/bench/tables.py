@@ -73,7 +73,7 @@ def measured(each: List, root: Path) -> list[tuple[object, ...]]:
     plan = TABLES[each.name]
     start = best([sys.executable, "-m", "cilium_py", "version"]).cpu
     read = best([sys.executable, "-c", READ, str(root / "tc/globals" / plan.pin)])
-    rows: list[tuple[object, ...]] = [(each.name, plan.count, "reading alone", *figures(read, plan.count, 0.0), 1.0, "")]
+    rows: list[tuple[object, ...]] = [(each.name, plan.count, "reading", *figures(read, plan.count, 0.0), 1.0, "")]
     for form in each.formats:
         words = ["--bpf-root", str(root), *each.words.split(), "-o", form]
         cost = best([sys.executable, "-m", "cilium_py", *words])
