@@ -18,6 +18,8 @@ from cilium_py.cli.streams import flush, one_line, silence, take_closed
 from cilium_py.errors import CiliumPyError
 
 INTERRUPTED, CLOSED_PIPE = 130, 141
+HELP_WANTED = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""What click raises for a group without a command since 8.2; before, it prints the help itself."""
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 COMMANDS = {
@@ -189,7 +191,7 @@ def _completed(command: Callable[[], Any]) -> int:
         code = command()
     except click.exceptions.Exit as stop:
         code = stop.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
+    except HELP_WANTED as error:
         code = 0
         click.echo(error.format_message())
     sys.stdout.flush()
