@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -11,16 +12,18 @@ from cilium_py.cli.context import Settings, confirm, output_option, settings, ye
 from cilium_py.cli.family import layout_option, writing
 from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand, Subject, list_family
+from cilium_py.cli.verbs import Target, add_verbs, delete_selected
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.maps.ct import CLUSTER, MAP, remaining
 from cilium_py.node import runtime
 from cilium_py.schema import Source
 from cilium_py.schema.form import Columns
 from cilium_py.schema.text import number
-from cilium_py.table import Family
+from cilium_py.table import Family, OpenTable
 
 log = logging.getLogger(__name__)
 Sources = tuple[Source[Any], ...]
+WORDS = "[global | cluster ID]"
 
 
 def scope_of(words: tuple[str, ...], config: runtime.RuntimeConfig) -> tuple[int | None, Sources]:
@@ -51,7 +54,7 @@ def ct() -> None:
 
 
 @ct.command("list", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
-@click.argument("table", nargs=-1, metavar="[global | cluster ID]")
+@click.argument("table", nargs=-1, metavar=WORDS)
 @output_option
 @click.option("-d", "--time-diff", is_flag=True, help="show how many seconds are left of each entry")
 @click.option("--time-diff-clocksource-mode", "clock_mode", metavar="MODE", help="ktime or jiffies [the agent's]")
@@ -102,8 +105,36 @@ def time_left(where: Settings, clock: runtime.Clock) -> Columns:
     return remaining(now, clock.hertz)
 
 
+def tables(where: Settings, words: tuple[str, ...], read_only: bool) -> Iterator[OpenTable[Any]]:
+    scope, sources = scope_of(words, agent_options(where))
+    return Family(MAP, where.pins).tables(scope, sources, read_only=read_only) if sources else iter(())
+
+
+TARGET = Target(MAP, "cilium-py bpf ct", tables, WORDS)
+add_verbs(ct, TARGET, delete=False)
+
+
+@ct.command("delete", cls=SelectingCommand, subject=TARGET.subject)
+@click.argument("table", nargs=-1, metavar=WORDS)
+@click.option("--with-nat", is_flag=True, help="the NAT mappings of these connections too")
+@yes_option
+@settings
+def delete(where: Settings, table: tuple[str, ...], with_nat: bool, yes: bool, dry_run: bool) -> None:
+    """Forget the connections that are selected, and say how many that were.
+
+    \b
+    cilium-py bpf ct delete --dst 10.0.1.7 --dport 443 --dry-run
+    cilium-py bpf ct delete --backend 10.0.1.7:8080 --with-nat --yes
+    """
+    from cilium_py.node import conntrack
+
+    scope, _ = scope_of(table, agent_options(where))
+    remove = (lambda opened: conntrack.forget(opened, scope)) if with_nat else None
+    delete_selected(TARGET, where, table, yes=yes, dry_run=dry_run, remove=remove)
+
+
 @ct.command("flush")
-@click.argument("table", nargs=-1, metavar="[global | cluster ID]")
+@click.argument("table", nargs=-1, metavar=WORDS)
 @yes_option
 @settings
 def flush(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) -> None:

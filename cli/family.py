@@ -10,7 +10,8 @@ import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
 from cilium_py.cli.groups import Command, Group, StrictCommand
-from cilium_py.cli.select import SelectingCommand, Subject, list_family
+from cilium_py.cli.select import SelectingCommand, Subject, asked, list_family
+from cilium_py.cli.verbs import add_verbs, delete_selected, of_family
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.schema import MapDef, Source, Struct, Word
 from cilium_py.table import Family, OpenTable, explained, open_source
@@ -32,6 +33,7 @@ def group_of(definition: Definition) -> click.Group:
         group.add_command(_update(definition, path))
     if definition.can_flush:
         group.add_command(_flush(definition, path))
+    add_verbs(group, of_family(definition, path), delete=definition.make_key is None)
     return group
 
 
@@ -73,8 +75,8 @@ def _help(summary: str, examples: list[str], note: str = "") -> str:
     return "\n\n".join(filter(None, paragraphs))
 
 
-def _words(words: tuple[Word, ...]) -> Callable[[Any], Any]:
-    """Click parameters of a definition's words; they arrive parsed."""
+def _words(words: tuple[Word, ...], *, required: bool = True) -> Callable[[Any], Any]:
+    """Click parameters of a definition's words; they arrive parsed, those left out as None."""
 
     def decorate(function: Any) -> Any:
         for word in reversed(words):
@@ -83,10 +85,12 @@ def _words(words: tuple[Word, ...]) -> Callable[[Any], Any]:
                 is_flag = isinstance(word.default, bool)
                 function = click.option(
                     word.name, word.variable, help=word.help, is_flag=is_flag, default=word.default,
-                    required=word.required and word.default is None, callback=None if is_flag else parse,
+                    required=required and word.required and word.default is None, callback=None if is_flag else parse,
                 )(function)  # fmt: skip
             else:
-                function = click.argument(word.variable, metavar=word.name.upper(), callback=parse)(function)
+                function = click.argument(
+                    word.variable, metavar=word.name.upper(), callback=parse, required=required
+                )(function)
         return function
 
     return decorate
@@ -154,15 +158,28 @@ def _get(definition: Definition, path: str) -> click.Command:
 
 
 def _delete(definition: Definition, path: str) -> click.Command:
+    target = of_family(definition, path)
+    examples = [f"{path} delete {_sample(definition)} --yes", f"{path} delete {target.sample} --dry-run"]
+
     @click.command(
-        cls=StrictCommand,
+        cls=SelectingCommand,
         name="delete",
-        help=_help("Delete one entry.", [f"{path} delete {_sample(definition)} --yes"]),
+        help=_help("Delete one entry, or what is selected.", examples),
+        subject=Subject.of(definition),
+        ignores_words=False,
     )
-    @_words(definition.key)
+    @_words(definition.key, required=False)
     @yes_option
     @settings
     def command(where: Settings, yes: bool, dry_run: bool, **words: Any) -> None:
+        if asked().selects:
+            if any(value is not None for value in words.values()):
+                raise WrongUsage("one entry, or what is selected?", "give a key or options that select, not both")
+            delete_selected(target, where, (), yes=yes, dry_run=dry_run)
+            return
+        missing = [word.name.upper() for word in definition.key if word.required and words[word.variable] is None]
+        if missing:
+            raise WrongUsage(f"{' '.join(missing)} is missing", f"{path} delete --help")
         pin, fields, _ = _split(definition, words)
         with _opened(definition, where, pin, write=not dry_run) as table:
             key = build(table.layout.key, fields)

@@ -11,6 +11,7 @@ from cilium_py.cli.context import Settings, confirm, output_option, settings, ye
 from cilium_py.cli.family import flush, layout_option, seen
 from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand, Subject, list_family
+from cilium_py.cli.verbs import Target, add_verbs
 from cilium_py.errors import WrongUsage
 from cilium_py.maps import nat_retries
 from cilium_py.maps.nat import CLUSTER, MAP, age
@@ -19,6 +20,8 @@ from cilium_py.schema import Source
 from cilium_py.schema.form import Columns
 from cilium_py.schema.text import number
 from cilium_py.table import Family, OpenTable, explained
+
+WORDS = "[global | cluster ID]"
 
 
 def scope_of(words: tuple[str, ...]) -> tuple[int | None, tuple[Source[Any], ...]]:
@@ -37,7 +40,7 @@ def nat() -> None:
 
 
 @nat.command("list", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
-@click.argument("table", nargs=-1, metavar="[global | cluster ID]")
+@click.argument("table", nargs=-1, metavar=WORDS)
 @output_option
 @layout_option(MAP)
 @settings
@@ -64,8 +67,16 @@ def ages(where: Settings) -> Columns | None:
     return None if now is None else age(now, clock.hertz)
 
 
+def tables(where: Settings, words: tuple[str, ...], read_only: bool) -> Iterator[OpenTable[Any]]:
+    scope, sources = scope_of(words)
+    return Family(MAP, where.pins).tables(scope, seen(where, sources), read_only=read_only)
+
+
+add_verbs(nat, Target(MAP, "cilium-py bpf nat", tables, WORDS))
+
+
 @nat.command("flush")
-@click.argument("table", nargs=-1, metavar="[global | cluster ID]")
+@click.argument("table", nargs=-1, metavar=WORDS)
 @yes_option
 @settings
 def flush_(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) -> None:

@@ -122,8 +122,11 @@ class SelectingCommand(Command):
     The options are made when the command is about to run: the others of its group cost nothing.
     """
 
-    def __init__(self, *args: Any, subject: Subject, arranges: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, subject: Subject, arranges: bool = False, ignores_words: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.ignores_words = ignores_words
         self.subject = subject
         self.arranges = arranges
 

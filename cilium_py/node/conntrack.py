@@ -16,7 +16,7 @@ DSR_INTERNAL = 1 << 7
 
 
 def forget(table: OpenTable[Any], cluster_id: int | None = None, *, keep_static: bool = False) -> int:
-    """Delete every connection of a conntrack table and its NAT mapping; return how many connections there were.
+    """Delete the connections of a conntrack table and their NAT mappings; return how many connections there were.
 
     With `keep_static`, entries that never expire stay, as they do with cilium-dbg. Connections made meanwhile may
     survive.
@@ -25,7 +25,7 @@ def forget(table: OpenTable[Any], cluster_id: int | None = None, *, keep_static:
     with ExitStack() as stack:
         mappings = _mappings(table, cluster_id, stack)
         key_type, value_type = table.layout.key, table.layout.value
-        for batch in table.map.batches():
+        for batch in table.batches():
             doomed = bytearray()
             key: Any
             entry: Any

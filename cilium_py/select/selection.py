@@ -126,6 +126,11 @@ class Selection(Generic[R]):
         return shown, lambda row: shown._make(read(row) for read in readers)  # type: ignore[attr-defined]  # NamedTuple
 
 
+def delete(table: OpenTable[Any]) -> int:
+    """Delete what a table gives; return how many entries that were."""
+    return sum(table.map.delete_batch(bytes(batch.keys)) for batch in table.batches())
+
+
 def _unchanged(batch: Batch) -> Batch | None:
     return batch
 

@@ -1,0 +1,139 @@
+"""`watch`: entries that come, go and change, as they do."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cilium_py.cli.context import Settings, settings
+from cilium_py.cli.select import SelectingCommand, asked, narrowed
+from cilium_py.errors import WrongUsage
+from cilium_py.schema import Line, MapDef
+from cilium_py.schema.derived import Left, Since
+
+if TYPE_CHECKING:
+    from cilium_py.cli.verbs import Target, Words
+    from cilium_py.select.changes import Change
+
+SIGNS = {"new": "+", "gone": "-", "changed": "*"}
+LEAST_INTERVAL = 0.05
+
+
+def interval_option(function: Any) -> Any:
+    """--interval and --rounds, passed as `interval` (seconds) and `rounds`."""
+    function = click.option("--rounds", type=click.IntRange(1), metavar="N", help="end after looking N times")(function)
+    return click.option(
+        "--interval", default="1s", metavar="DURATION", callback=_interval, help="time between two looks [1s]"
+    )(function)
+
+
+def _interval(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
+    from cilium_py.select.literals import duration
+
+    seconds = duration(text)
+    if not LEAST_INTERVAL <= seconds <= 86400:
+        raise WrongUsage(f"--interval {text}: not between {LEAST_INTERVAL:g}s and 1d")
+    return seconds
+
+
+def looks(interval: float, rounds: int | None) -> Iterator[None]:
+    """One look after another at even intervals, until Ctrl-C; a late look delays the next ones."""
+    done = 0
+    due = time.monotonic()
+    while rounds is None or done < rounds:
+        yield
+        done += 1
+        due = max(due + interval, time.monotonic())
+        if done != rounds:
+            time.sleep(max(0.0, due - time.monotonic()))
+
+
+def watch_command(target: Target) -> click.Command:
+    from cilium_py.cli.verbs import table_words
+
+    help = (
+        "Show entries that come (+), go (-) and change (*).\n\n"
+        "Counters and times that change with every packet are no change, unless with --every-change. "
+        "Ends with Ctrl-C.\n\n\b\n"
+        f"{target.path} watch {target.sample}\n{target.path} watch --interval 200ms -o jsonl | jq -r .event"
+    )
+
+    @click.command("watch", cls=SelectingCommand, subject=target.subject, help=help)
+    @table_words(target)
+    @interval_option
+    @click.option("--every-change", is_flag=True, help="changes of counters and times too")
+    @click.option("-o", "--output", metavar="FORMAT", help="text or jsonl [text at a terminal, else jsonl]")
+    @settings
+    def command(
+        where: Settings, interval: float, rounds: int | None, every_change: bool, output: str | None, table: Words = ()
+    ) -> None:
+        if output not in (None, "text", "jsonl"):
+            raise WrongUsage(f"-o {output}: a watch has no end", "text or jsonl")
+        as_text = output == "text" or (output is None and sys.stdout.isatty())
+        where.must_be_live()
+        definition = target.definition
+        written = _text(definition) if as_text else _json
+        try:
+            for change in _changes(target, where, table, interval, rounds, every_change):
+                print(written(change))
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            return
+
+    return command
+
+
+def _changes(
+    target: Target, where: Settings, words: Words, interval: float, rounds: int | None, every_change: bool
+) -> Iterator[Change[Any]]:
+    from cilium_py.select.changes import COUNTERS, Watched
+
+    has_times = any(isinstance(each, (Left, Since)) for each in target.definition.derived)
+    watched: Watched[Any] = Watched(COUNTERS if has_times and not every_change else ())
+    wanted = asked()
+    keep = target.definition.keep
+    # The first look is what later ones are compared with.
+    for number, _ in enumerate(looks(interval, None if rounds is None else rounds + 1)):
+        for change in watched.look(narrowed(wanted.selection(where), target.opened(where, words))):
+            if number and (keep is None or keep(change.row)):
+                yield change
+
+
+def _json(change: Change[Any]) -> str:
+    from cilium_py.render.values import as_object
+
+    said: dict[str, Any] = {"time": _now(), "event": change.event, **as_object(change.row)}
+    if change.before:
+        said["before"] = _plain(change)
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _plain(change: Change[Any]) -> dict[str, Any]:
+    """The values that changed fields had, as they are in JSON."""
+    from cilium_py.render.values import as_object
+
+    before = as_object(change.row._replace(**change.before))
+    return {name: before[name] for name in change.before}
+
+
+def _text(definition: MapDef[Any]) -> Callable[[Change[Any]], str]:
+    from cilium_py.select.selection import text_of
+
+    shape = definition.text
+
+    def text(change: Change[Any]) -> str:
+        line = shape.line(change.row) if isinstance(shape, Line) else "  ".join(shape.cells(change.row))
+        was = "".join(f" {name} was {text_of(value)}" for name, value in _plain(change).items())
+        return f"{_now()[11:23]} {SIGNS[change.event]} {line.rstrip()}{' |' if was else ''}{was}"
+
+    return text
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
