@@ -12,7 +12,7 @@
 #include <linux/in.h>
 #include <linux/in6.h>
 
-#include "types.h"
+#include "packet.h"
 
 enum {
 	TUPLE_F_OUT = 0,
@@ -38,6 +38,10 @@ struct ipv6_ct_tuple {
 	__u8 nexthdr;
 	__u8 flags;
 } __packed;
+
+/* Where a tuple is known to be aligned, it is not put together byte by byte. */
+typedef struct ipv4_ct_tuple aligned_ipv4_ct_tuple __attribute__((aligned(8)));
+typedef struct ipv6_ct_tuple aligned_ipv6_ct_tuple __attribute__((aligned(8)));
 
 struct ct_entry {
 	__u64 reserved0;
@@ -79,9 +83,7 @@ CT_MAP(cilium_ct_any6_global, ipv6_ct_tuple, 32768);
 /* What a lookup finds, and what a new connection is to be made of. */
 struct ct_state {
 	__u16 rev_nat_index;
-	__u16 loopback : 1, proxy_redirect : 1, from_l7lb : 1, from_tunnel : 1, reserved : 12;
-	__u32 src_sec_id;
-	__u32 backend_id;
+	__u16 loopback : 1, proxy_redirect : 1, reserved : 14;
 };
 
 enum ct_dir {
@@ -106,39 +108,34 @@ enum ct_scope {
 	CT_SCOPE_FORWARD,
 };
 
-/* What the fragment byte of the buffer says. */
-enum {
-	FRAGMENT_ANY = 1,
-	FRAGMENT_LATER = 2,
-};
-
 /*
- * The tuple of a packet as it stands in the packet, and what became of it, kept between the
- * programs of one packet.
+ * What the programs of one packet tell each other beside its tuple: what its headers say, and what
+ * the lookup found.
  */
-struct ct_result {
-	struct ct_state state;
-	__u32 monitor;
-	__s32 ret;
+struct ct_packet {
 	__u32 l4_off;
+	struct fragment fragment;
+	__u8 tcp_flags;
+	__u8 pad[3];
+	__s32 status;
+	__u32 monitor;
+	struct ct_state state;
+	__u32 pad2;
 };
 
 struct ct_buffer4 {
-	struct ipv4_ct_tuple tuple;
-	__u8 tcp_flags;
-	__u8 fragment;
-	struct ct_result result;
+	struct ct_packet packet;
+	aligned_ipv4_ct_tuple tuple;
 } __attribute__((aligned(8)));
 
 struct ct_buffer6 {
-	struct ipv6_ct_tuple tuple;
-	__u8 tcp_flags;
-	__u8 fragment;
-	struct ct_result result;
+	struct ct_packet packet;
+	aligned_ipv6_ct_tuple tuple;
 } __attribute__((aligned(8)));
 
-_Static_assert(sizeof(struct ct_buffer4) == 40, "ct_buffer4");
-_Static_assert(sizeof(struct ct_buffer6) == 64, "ct_buffer6");
+_Static_assert(sizeof(struct ct_packet) == 32, "ct_packet");
+_Static_assert(sizeof(struct ct_buffer4) == 48, "ct_buffer4");
+_Static_assert(sizeof(struct ct_buffer6) == 72, "ct_buffer6");
 
 /* 0 -> the IPv4 packet in hand on this CPU */
 struct {
@@ -161,6 +158,7 @@ struct {
  * member holds; the compiler makes two functions of it.
  */
 union ct_buffer {
+	struct ct_packet packet;
 	struct ct_buffer4 v4;
 	struct ct_buffer6 v6;
 };
@@ -174,16 +172,6 @@ static __always_inline union ct_buffer *ct_buffer(bool ipv6)
 	return bpf_map_lookup_elem(&cilium_tail_call_buffer4, &zero);
 }
 
-static __always_inline struct ct_result *ct_result(union ct_buffer *buffer, bool ipv6)
-{
-	return ipv6 ? &buffer->v6.result : &buffer->v4.result;
-}
-
-static __always_inline const void *ct_tuple(const union ct_buffer *buffer, bool ipv6)
-{
-	return ipv6 ? (const void *)&buffer->v6.tuple : (const void *)&buffer->v4.tuple;
-}
-
 static __always_inline __u8 ct_protocol(const union ct_buffer *buffer, bool ipv6)
 {
 	return ipv6 ? buffer->v6.tuple.nexthdr : buffer->v4.tuple.nexthdr;
@@ -194,25 +182,40 @@ static __always_inline __u8 ct_flags(const union ct_buffer *buffer, bool ipv6)
 	return ipv6 ? buffer->v6.tuple.flags : buffer->v4.tuple.flags;
 }
 
+static __always_inline void ct_set_flags(union ct_buffer *buffer, bool ipv6, __u8 flags)
+{
+	if (ipv6)
+		buffer->v6.tuple.flags = flags;
+	else
+		buffer->v4.tuple.flags = flags;
+}
+
 static __always_inline __be16 ct_dport(const union ct_buffer *buffer, bool ipv6)
 {
 	return ipv6 ? buffer->v6.tuple.dport : buffer->v4.tuple.dport;
 }
 
-static __always_inline __u8 ct_tcp_flags(const union ct_buffer *buffer, bool ipv6)
+static __always_inline __be16 ct_sport(const union ct_buffer *buffer, bool ipv6)
 {
-	return ipv6 ? buffer->v6.tcp_flags : buffer->v4.tcp_flags;
+	return ipv6 ? buffer->v6.tuple.sport : buffer->v4.tuple.sport;
 }
 
-static __always_inline bool ct_is_fragment(const union ct_buffer *buffer, bool ipv6)
+static __always_inline void ct_set_ports(union ct_buffer *buffer, bool ipv6, __be16 dport,
+					 __be16 sport)
 {
-	return ipv6 ? buffer->v6.fragment : buffer->v4.fragment;
+	if (ipv6) {
+		buffer->v6.tuple.dport = dport;
+		buffer->v6.tuple.sport = sport;
+	} else {
+		buffer->v4.tuple.dport = dport;
+		buffer->v4.tuple.sport = sport;
+	}
 }
 
 /* One without a transport header. */
-static __always_inline bool ct_later_fragment(const union ct_buffer *buffer, bool ipv6)
+static __always_inline bool ct_later_fragment(const union ct_buffer *buffer)
 {
-	return (ipv6 ? buffer->v6.fragment : buffer->v4.fragment) & FRAGMENT_LATER;
+	return buffer->packet.fragment.flags & FRAGMENT_LATER;
 }
 
 /*
@@ -224,4 +227,30 @@ static __always_inline bool ct_tuple_unset(const union ct_buffer *buffer, bool i
 		return !(buffer->v6.tuple.saddr.p1 | buffer->v6.tuple.saddr.p2 |
 			 buffer->v6.tuple.saddr.p3 | buffer->v6.tuple.saddr.p4);
 	return !buffer->v4.tuple.saddr;
+}
+
+/* The tuple of the packets of the other direction. */
+static __always_inline void ct_tuple_reverse(union ct_buffer *buffer, bool ipv6)
+{
+	if (ipv6) {
+		aligned_ipv6_ct_tuple *tuple = &buffer->v6.tuple;
+		union v6addr addr = tuple->saddr;
+		__be16 port = tuple->sport;
+
+		tuple->saddr = tuple->daddr;
+		tuple->daddr = addr;
+		tuple->sport = tuple->dport;
+		tuple->dport = port;
+		tuple->flags ^= TUPLE_F_IN;
+	} else {
+		aligned_ipv4_ct_tuple *tuple = &buffer->v4.tuple;
+		__be32 addr = tuple->saddr;
+		__be16 port = tuple->sport;
+
+		tuple->saddr = tuple->daddr;
+		tuple->daddr = addr;
+		tuple->sport = tuple->dport;
+		tuple->dport = port;
+		tuple->flags ^= TUPLE_F_IN;
+	}
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config.h"
+#include "conntrack_map.h"
 #include "drop_reasons.h"
 #include "metrics.h"
 
@@ -56,34 +57,61 @@ struct {
 	__uint(max_entries, 8192);
 } cilium_ipv6_frag_datagrams SEC(".maps");
 
-/* What a packet's IP headers say of fragmentation. id: as in the packet. */
-struct fragment {
-	__be32 id;
-	bool is_fragment;
-	bool has_l4;
-	__u8 pad[2];
-};
-
-/* Keep the ports of a first fragment: source, then destination. */
-static __always_inline void fragment_remember(struct __sk_buff *ctx, void *map, const void *key,
-					      enum metric_dir dir, const __be16 *ports)
+/*
+ * The ports of the fragment whose tuple is in the buffer: those of a first one are kept, those of a
+ * later one filled in. In the tuple of a packet dport is where it comes from.
+ */
+static __always_inline int fragment_ports4(struct __sk_buff *ctx, struct ct_buffer4 *buffer,
+					   enum metric_dir dir)
 {
-	__u32 value;
+	aligned_ipv4_ct_tuple *tuple = &buffer->tuple;
+	struct ipv4_frag_l4ports ports = { tuple->dport, tuple->sport }, *first;
+	struct ipv4_frag_id key __attribute__((aligned(4))) = {
+		.daddr = tuple->daddr,
+		.saddr = tuple->saddr,
+		.id = buffer->packet.fragment.id,
+		.proto = tuple->nexthdr,
+	};
 
-	__builtin_memcpy(&value, ports, sizeof(value));
-	if (bpf_map_update_elem(map, key, &value, BPF_ANY) < 0)
+	if (buffer->packet.fragment.flags & FRAGMENT_LATER) {
+		first = bpf_map_lookup_elem(&cilium_ipv4_frag_datagrams, &key);
+		if (!first)
+			return DROP_FRAG_NOT_FOUND;
+		tuple->dport = first->sport;
+		tuple->sport = first->dport;
+	} else if (bpf_map_update_elem(&cilium_ipv4_frag_datagrams, &key, &ports, BPF_ANY) < 0) {
 		update_metrics(ctx->len, dir, REASON_FRAG_PACKET_UPDATE);
-	update_metrics(ctx->len, dir, REASON_FRAG_PACKET);
+	}
+	return 0;
 }
 
-static __always_inline int fragment_recall(struct __sk_buff *ctx, void *map, const void *key,
-					   enum metric_dir dir, __be16 *ports)
+static __always_inline int fragment_ports6(struct __sk_buff *ctx, struct ct_buffer6 *buffer,
+					   enum metric_dir dir)
 {
-	__u32 *value = bpf_map_lookup_elem(map, key);
+	aligned_ipv6_ct_tuple *tuple = &buffer->tuple;
+	struct ipv6_frag_l4ports ports = { tuple->dport, tuple->sport }, *first;
+	struct ipv6_frag_id key __attribute__((aligned(8))) = {
+		.id = buffer->packet.fragment.id,
+		.proto = tuple->nexthdr,
+		.saddr = tuple->saddr,
+		.daddr = tuple->daddr,
+	};
 
-	if (!value)
-		return DROP_FRAG_NOT_FOUND;
-	__builtin_memcpy(ports, value, sizeof(*value));
-	update_metrics(ctx->len, dir, REASON_FRAG_PACKET);
+	if (buffer->packet.fragment.flags & FRAGMENT_LATER) {
+		first = bpf_map_lookup_elem(&cilium_ipv6_frag_datagrams, &key);
+		if (!first)
+			return DROP_FRAG_NOT_FOUND;
+		tuple->dport = first->sport;
+		tuple->sport = first->dport;
+	} else if (bpf_map_update_elem(&cilium_ipv6_frag_datagrams, &key, &ports, BPF_ANY) < 0) {
+		update_metrics(ctx->len, dir, REASON_FRAG_PACKET_UPDATE);
+	}
 	return 0;
+}
+
+static __always_inline int fragment_ports(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
+					  enum metric_dir dir)
+{
+	return ipv6 ? fragment_ports6(ctx, &buffer->v6, dir)
+		    : fragment_ports4(ctx, &buffer->v4, dir);
 }

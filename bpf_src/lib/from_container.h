@@ -47,7 +47,7 @@ static __always_inline int ipv4_from_container(struct __sk_buff *ctx, __s8 *ext_
 	buffer = ct_buffer(false);
 	if (!buffer)
 		return DROP_INVALID_TC_BUFFER;
-	ret = ipv4_extract_tuple(ctx, ip4, METRIC_EGRESS, &buffer->v4);
+	ret = ipv4_extract_tuple(ctx, ip4, METRIC_EGRESS, buffer);
 	if (IS_ERR(ret))
 		return ret;
 	if (enable_per_packet_lb) {
@@ -79,7 +79,7 @@ static __always_inline int ipv6_from_container(struct __sk_buff *ctx, __s8 *ext_
 	buffer = ct_buffer(true);
 	if (!buffer)
 		return DROP_INVALID_TC_BUFFER;
-	ret = ipv6_extract_tuple(ctx, ip6, METRIC_EGRESS, &buffer->v6);
+	ret = ipv6_extract_tuple(ctx, ip6, METRIC_EGRESS, buffer);
 	if (IS_ERR(ret))
 		return ret;
 	if (enable_per_packet_lb) {
@@ -96,11 +96,14 @@ static __always_inline int ipv6_from_container(struct __sk_buff *ctx, __s8 *ext_
 static __always_inline int ct_from_container(struct __sk_buff *ctx, bool ipv6, __s8 *ext_err)
 {
 	union ct_buffer *buffer = ct_buffer(ipv6);
+	int ret;
 
 	if (!buffer)
 		return DROP_INVALID_TC_BUFFER;
-	ct_lookup(ctx, buffer, ipv6, CT_EGRESS,
-		  ctx_load(ctx, CB_SERVICE) ? CT_SCOPE_FORWARD : CT_SCOPE_BIDIR);
+	ret = ct_lookup(ctx, buffer, ipv6, CT_EGRESS,
+			ctx_load(ctx, CB_SERVICE) ? CT_SCOPE_FORWARD : CT_SCOPE_BIDIR);
+	if (IS_ERR(ret))
+		return ret;
 	return ipv6 ? tail_call_internal(ctx, CILIUM_CALL_IPV6_FROM_LXC_CONT, ext_err)
 		    : tail_call_internal(ctx, CILIUM_CALL_IPV4_FROM_LXC_CONT, ext_err);
 }
@@ -145,17 +148,17 @@ static __always_inline int destination_local(struct __sk_buff *ctx, bool ipv6, b
 }
 
 static __always_inline void trace_from_container(struct __sk_buff *ctx, enum trace_point point,
-						 const struct ct_result *result, __u32 dst_label,
+						 const struct ct_packet *packet, __u32 dst_label,
 						 __u16 dst_id, __u32 ifindex)
 {
 	struct trace_site site = {
 		.point = point,
-		.reason = (enum trace_reason)result->ret,
+		.reason = (enum trace_reason)packet->status,
 		.src_label = security_label,
 		.dst_label = dst_label,
 		.dst_id = dst_id,
 		.ifindex = ifindex,
-		.monitor = result->monitor,
+		.monitor = packet->monitor,
 	};
 
 	trace_packet(ctx, &site);
@@ -169,15 +172,15 @@ static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer 
 					 __u32 dst_label, const struct remote_endpoint_info *remote,
 					 __be16 *proxy_port, __s8 *ext_err)
 {
-	const struct ct_result *result = ct_result(buffer, ipv6);
+	const struct ct_packet *packet = &buffer->packet;
 	struct policy_query query = {
 		.remote_label = dst_label,
-		.l4_off = result->l4_off,
+		.l4_off = packet->l4_off,
 		.dport = ct_dport(buffer, ipv6),
 		.protocol = ct_protocol(buffer, ipv6),
 		.egress = true,
 		.ipv6 = ipv6,
-		.later_fragment = ct_later_fragment(buffer, ipv6),
+		.later_fragment = ct_later_fragment(buffer),
 	};
 	struct policy_verdict verdict = {};
 
@@ -186,7 +189,7 @@ static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer 
 		verdict.code = auth_lookup(security_label, dst_label, remote, verdict.auth_type);
 	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
 		*ext_err = verdict.auth_type;
-	if (verdict.code != TC_ACT_OK || result->ret != CT_ESTABLISHED)
+	if (verdict.code != TC_ACT_OK || packet->status != CT_ESTABLISHED)
 		send_policy_verdict(ctx, &query, &verdict);
 	*proxy_port = verdict.proxy_port;
 	return verdict.code;
@@ -199,19 +202,18 @@ static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer 
 static __always_inline int egress_track(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
 					__u32 service, __be16 proxy_port, __s8 *ext_err)
 {
-	const struct ct_result *result = ct_result(buffer, ipv6);
+	const struct ct_packet *packet = &buffer->packet;
 	struct ct_state state = {
 		.rev_nat_index = service & SERVICE_INDEX,
 		.loopback = !!(service & SERVICE_LOOPBACK),
-		.src_sec_id = security_label,
 		.proxy_redirect = proxy_port != 0,
 	};
 
-	if (result->ret == CT_ESTABLISHED &&
-	    likely(result->state.rev_nat_index == state.rev_nat_index &&
-		   result->state.proxy_redirect == state.proxy_redirect))
+	if (packet->status == CT_ESTABLISHED &&
+	    likely(packet->state.rev_nat_index == state.rev_nat_index &&
+		   packet->state.proxy_redirect == state.proxy_redirect))
 		return 0;
-	return ct_create(ctx, buffer, ipv6, CT_EGRESS, &state, ext_err);
+	return ct_create(ctx, ipv6, CT_EGRESS, &state, security_label, ext_err);
 }
 
 /*
@@ -219,7 +221,7 @@ static __always_inline int egress_track(struct __sk_buff *ctx, union ct_buffer *
  * sent it.
  */
 static __always_inline int pass_to_stack(struct __sk_buff *ctx, bool ipv6,
-					 const struct ct_result *result, __u32 dst_label,
+					 const struct ct_packet *packet, __u32 dst_label,
 					 __s8 *ext_err)
 {
 	union macaddr mac = interface_mac_value();
@@ -232,13 +234,13 @@ static __always_inline int pass_to_stack(struct __sk_buff *ctx, bool ipv6,
 	}
 	if (enable_identity_mark)
 		ctx->mark = identity_to_mark(security_label, MARK_MAGIC_IDENTITY);
-	trace_from_container(ctx, TRACE_TO_STACK, result, dst_label, 0, 0);
+	trace_from_container(ctx, TRACE_TO_STACK, packet, dst_label, 0, 0);
 	return TC_ACT_OK;
 }
 
 /* To an endpoint of this node, to this node, or away from it. */
 static __always_inline int egress_forward(struct __sk_buff *ctx, bool ipv6, bool loopback,
-					  const struct ct_result *result, __u32 dst_label,
+					  const struct ct_packet *packet, __u32 dst_label,
 					  __s8 *ext_err)
 {
 	const struct endpoint_info *local = NULL;
@@ -247,21 +249,21 @@ static __always_inline int egress_forward(struct __sk_buff *ctx, bool ipv6, bool
 
 	/* The stack would not send a packet back to the interface it came from. */
 	if (!enable_endpoint_routes || enable_host_routing || loopback) {
-		ret = destination_local(ctx, ipv6, loopback && result->ret == CT_REPLY, &local);
+		ret = destination_local(ctx, ipv6, loopback && packet->status == CT_REPLY, &local);
 		if (IS_ERR(ret))
 			return ret;
 		if (local && (local->flags & ENDPOINT_MASK_HOST_DELIVERY))
-			return pass_to_stack(ctx, ipv6, result, dst_label, ext_err);
+			return pass_to_stack(ctx, ipv6, packet, dst_label, ext_err);
 		if (local)
 			return local_delivery(ctx, ipv6, security_label, local, METRIC_EGRESS,
 					      ext_err);
 	}
 	if (!enable_host_routing)
-		return pass_to_stack(ctx, ipv6, result, dst_label, ext_err);
+		return pass_to_stack(ctx, ipv6, packet, dst_label, ext_err);
 
 	ret = fib_redirect(ctx, ipv6, &oif, ext_err);
 	if (likely(ret == TC_ACT_REDIRECT))
-		trace_from_container(ctx, TRACE_TO_NETWORK, result, dst_label, 0, oif);
+		trace_from_container(ctx, TRACE_TO_NETWORK, packet, dst_label, 0, oif);
 	return ret;
 }
 
@@ -273,7 +275,7 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 	union ct_buffer *buffer = ct_buffer(ipv6);
 	__u32 service = ctx_load_and_clear(ctx, CB_SERVICE);
 	bool loopback = service & SERVICE_LOOPBACK;
-	struct ct_result *result;
+	struct ct_packet *packet;
 	__be16 proxy_port = 0;
 	int ret;
 
@@ -285,9 +287,9 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 						    : world_id_ipv4;
 	if (!buffer || ct_tuple_unset(buffer, ipv6))
 		return DROP_INVALID_TC_BUFFER;
-	result = ct_result(buffer, ipv6);
+	packet = &buffer->packet;
 
-	switch (result->ret) {
+	switch (packet->status) {
 	case CT_NEW:
 	case CT_ESTABLISHED:
 		/* Nobody needs a policy to talk to itself. */
@@ -301,7 +303,7 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 		if (IS_ERR(ret))
 			return ret;
 		if (proxy_port) {
-			trace_from_container(ctx, TRACE_TO_PROXY, result, UNKNOWN_ID,
+			trace_from_container(ctx, TRACE_TO_PROXY, packet, UNKNOWN_ID,
 					     bpf_ntohs(proxy_port), 0);
 			return redirect_to_proxy(ctx, proxy_port);
 		}
@@ -309,14 +311,14 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 	case CT_RELATED:
 	case CT_REPLY:
 		/* A reply to the proxy: its socket will be found. */
-		if (result->state.proxy_redirect) {
-			trace_from_container(ctx, TRACE_TO_PROXY, result, UNKNOWN_ID, 0, 0);
+		if (packet->state.proxy_redirect) {
+			trace_from_container(ctx, TRACE_TO_PROXY, packet, UNKNOWN_ID, 0, 0);
 			return redirect_to_proxy(ctx, 0);
 		}
 		break;
 	default:
 		return DROP_UNKNOWN_CT;
 	}
-	return egress_forward(ctx, ipv6, loopback || result->state.loopback, result, *dst_label,
+	return egress_forward(ctx, ipv6, loopback || packet->state.loopback, packet, *dst_label,
 			      ext_err);
 }

@@ -5,7 +5,7 @@
 #include <linux/ip.h>
 
 #include "eth.h"
-#include "fragments.h"
+#include "packet.h"
 
 enum {
 	IPV4_MORE_FRAGMENTS_OR_OFFSET = 0x3fff,
@@ -37,11 +37,13 @@ static __always_inline __u32 ipv4_l4_off(const struct iphdr *ip4)
 	return ETH_HLEN + ip4->ihl * 4;
 }
 
-static __always_inline void ipv4_fragment(const struct iphdr *ip4, struct fragment *fragment)
+static __always_inline struct fragment ipv4_fragment(const struct iphdr *ip4)
 {
-	fragment->is_fragment = ip4->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS_OR_OFFSET);
-	fragment->has_l4 = !(ip4->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET));
-	fragment->id = ip4->id;
+	return (struct fragment){
+		.id = ip4->id,
+		.flags = fragment_flags(ip4->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS_OR_OFFSET),
+					!(ip4->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))),
+	};
 }
 
 /*

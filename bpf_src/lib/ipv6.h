@@ -8,7 +8,7 @@
 
 #include "drop_reasons.h"
 #include "eth.h"
-#include "fragments.h"
+#include "packet.h"
 
 enum {
 	/*
@@ -89,10 +89,10 @@ __verified_alone int ipv6_walk_headers(struct __sk_buff *ctx, __u8 *nexthdr,
 		case NEXTHDR_FRAGMENT:
 			if (bpf_skb_load_bytes(ctx, ETH_HLEN + len, &frag, sizeof(frag)) < 0)
 				return DROP_INVALID;
-			fragment->is_fragment =
-				frag.frag_off & bpf_htons(IPV6_MORE_FRAGMENTS_OR_OFFSET);
-			fragment->has_l4 = !(frag.frag_off & bpf_htons(IPV6_FRAGMENT_OFFSET));
 			fragment->id = frag.id;
+			fragment->flags = fragment_flags(
+				frag.frag_off & bpf_htons(IPV6_MORE_FRAGMENTS_OR_OFFSET),
+				!(frag.frag_off & bpf_htons(IPV6_FRAGMENT_OFFSET)));
 			*nexthdr = frag.nexthdr;
 			len += sizeof(frag);
 			break;

@@ -6,6 +6,8 @@
 #pragma once
 
 #include "conntrack.h"
+#include "fragments.h"
+#include "identity.h"
 #include "lb.h"
 #include "metrics.h"
 #include "xlate.h"
@@ -34,58 +36,48 @@ static __always_inline bool service_protocol(__u8 protocol)
 	       (enable_sctp && protocol == IPPROTO_SCTP);
 }
 
-/*
- * The backend of the connection, or a new one where there is none yet, it is another service's, or
- * it is gone. Returns 0 or a drop reason; *id is new if the entry must be written.
- */
-static __always_inline int service_backend(union lb_key *key, bool ipv6,
-					   const struct lb_service *service, enum ct_status status,
-					   const struct ct_state *known, struct lb_address *backend,
-					   __u32 *id)
+/* The backend that an entry names, if it is this service's and still there. */
+static __always_inline bool service_same_backend(const struct ct_entry *entry, bool ipv6,
+						 const struct lb_service *service,
+						 struct lb_address *backend)
 {
-	if (status == CT_ESTABLISHED && known->rev_nat_index == service->rev_nat_index &&
-	    lb_lookup_backend(known->backend_id, ipv6, backend)) {
-		*id = 0;
-		return 0;
-	}
-	*id = lb_select_backend(key, ipv6, service, backend);
-	return *id ? 0 : DROP_NO_SERVICE;
+	return entry->rev_nat_index == service->rev_nat_index &&
+	       lb_lookup_backend(entry->backend_id, ipv6, backend);
 }
 
-static __always_inline int service_track(struct __sk_buff *ctx, void *map, bool tcp,
-					 union ct_buffer *buffer, bool ipv6, union lb_key *key,
-					 const struct lb_service *service,
+/*
+ * Keep the connection at its backend, or choose one and note it in the service's entry, whose tuple
+ * is in the buffer.
+ */
+static __always_inline int service_track(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
+					 union lb_key *key, const struct lb_service *service,
 					 struct lb_address *backend, __s8 *ext_err)
 {
-	__u8 flags = tcp ? ct_tcp_flags(buffer, ipv6) : 0;
-	const void *tuple = ct_tuple(buffer, ipv6);
-	struct ct_result result = {};
-	struct ct_entry entry = {}, *known;
-	enum ct_status status;
+	struct ct_state state = { .rev_nat_index = service->rev_nat_index };
+	bool tcp = ct_protocol(buffer, ipv6) == IPPROTO_TCP;
+	struct ct_entry *entry = ct_find(buffer, ipv6, tcp), new = {};
 	__u32 id;
-	int ret;
 
-	status = ct_lookup_entry(map, tuple, tcp, CT_SERVICE, flags, ctx->len, &result);
-	ret = service_backend(key, ipv6, service, status, &result.state, backend, &id);
-	if (IS_ERR(ret) || !id)
-		return ret;
-
-	result.state.rev_nat_index = service->rev_nat_index;
-	result.state.backend_id = id;
-	if (status == CT_ESTABLISHED) {
-		known = bpf_map_lookup_elem(map, tuple);
-		if (known) {
-			known->rev_nat_index = service->rev_nat_index;
-			known->backend_id = id;
-		}
+	if (entry && ct_entry_update(entry, tcp, CT_SERVICE, buffer->packet.tcp_flags, ctx->len) ==
+			     CT_REOPENED)
+		entry = NULL;
+	if (entry && service_same_backend(entry, ipv6, service, backend))
+		return 0;
+	id = lb_select_backend(key, ipv6, service, backend);
+	if (!id)
+		return DROP_NO_SERVICE;
+	if (entry) {
+		entry->rev_nat_index = service->rev_nat_index;
+		entry->backend_id = id;
 		return 0;
 	}
-	ct_entry_init(&entry, &result.state, tcp, CT_SERVICE);
+	ct_entry_init(&new, &state, UNKNOWN_ID, tcp, CT_SERVICE);
+	new.backend_id = id;
 	if (enable_conntrack_accounting) {
-		entry.packets = 1;
-		entry.bytes = ctx->len;
+		new.packets = 1;
+		new.bytes = ctx->len;
 	}
-	return ct_insert(map, tuple, &entry, ext_err);
+	return ct_insert(buffer, ipv6, &new, ext_err);
 }
 
 /*
@@ -94,9 +86,9 @@ static __always_inline int service_track(struct __sk_buff *ctx, void *map, bool 
 static __always_inline int service_translate(struct __sk_buff *ctx, union ct_buffer *buffer,
 					     bool ipv6, struct lb_address *backend, bool *loopback)
 {
-	const struct ct_result *result = ct_result(buffer, ipv6);
+	const struct ct_packet *packet = &buffer->packet;
 	__u8 protocol = ct_protocol(buffer, ipv6);
-	bool has_l4 = !ct_later_fragment(buffer, ipv6);
+	bool has_l4 = !ct_later_fragment(buffer);
 	union v6addr old = {}, source = { .p1 = service_loopback_ipv4.be32 };
 	__be16 port;
 	int ret;
@@ -105,14 +97,14 @@ static __always_inline int service_translate(struct __sk_buff *ctx, union ct_buf
 		old = buffer->v6.tuple.daddr;
 	else
 		old.p1 = buffer->v4.tuple.daddr;
-	ret = xlate_address(ctx, ipv6, XLATE_DESTINATION, protocol, result->l4_off, has_l4, &old,
+	ret = xlate_address(ctx, ipv6, XLATE_DESTINATION, protocol, packet->l4_off, has_l4, &old,
 			    &backend->address);
 	if (IS_ERR(ret))
 		return ret;
 	*loopback = !ipv6 && buffer->v4.tuple.saddr == backend->address.p1;
 	if (*loopback) {
 		old.p1 = buffer->v4.tuple.saddr;
-		ret = xlate_address(ctx, false, XLATE_SOURCE, protocol, result->l4_off, has_l4,
+		ret = xlate_address(ctx, false, XLATE_SOURCE, protocol, packet->l4_off, has_l4,
 				    &old, &source);
 		if (IS_ERR(ret))
 			return ret;
@@ -120,7 +112,7 @@ static __always_inline int service_translate(struct __sk_buff *ctx, union ct_buf
 	}
 
 	port = ipv6 ? buffer->v6.tuple.sport : buffer->v4.tuple.sport;
-	ret = xlate_port(ctx, XLATE_DESTINATION, protocol, result->l4_off, has_l4, port,
+	ret = xlate_port(ctx, XLATE_DESTINATION, protocol, packet->l4_off, has_l4, port,
 			 backend->port);
 	if (ipv6) {
 		buffer->v6.tuple.daddr = backend->address;
@@ -136,8 +128,6 @@ static __always_inline int service_translate(struct __sk_buff *ctx, union ct_buf
 static __always_inline int service_forward(struct __sk_buff *ctx, union ct_buffer *buffer,
 					   bool ipv6, __s8 *ext_err)
 {
-	void *tcp_map = ipv6 ? (void *)&cilium_ct6_global : (void *)&cilium_ct4_global;
-	void *any_map = ipv6 ? (void *)&cilium_ct_any6_global : (void *)&cilium_ct_any4_global;
 	__u8 protocol = ct_protocol(buffer, ipv6);
 	struct lb_service service = {};
 	struct lb_address backend = {};
@@ -151,24 +141,23 @@ static __always_inline int service_forward(struct __sk_buff *ctx, union ct_buffe
 	if (likely(!lb_lookup_service(&key, ipv6, protocol, &service)))
 		return 0;
 
-	if (ct_is_fragment(buffer, ipv6))
-		update_metrics(ctx->len, METRIC_SERVICE, REASON_FRAG_PACKET);
-	ct_tuple_set_flags(buffer, ipv6, TUPLE_F_SERVICE);
-	if (protocol == IPPROTO_TCP)
-		ret = service_track(ctx, tcp_map, true, buffer, ipv6, &key, &service, &backend,
-				    ext_err);
-	else
-		ret = service_track(ctx, any_map, false, buffer, ipv6, &key, &service, &backend,
-				    ext_err);
-	ct_tuple_clear_flags(buffer, ipv6, TUPLE_F_SERVICE);
+	ret = ct_prepare(ctx, buffer, ipv6, METRIC_SERVICE);
+	if (IS_ERR(ret))
+		return ret;
+	ct_set_flags(buffer, ipv6, TUPLE_F_SERVICE);
+	ret = service_track(ctx, buffer, ipv6, &key, &service, &backend, ext_err);
+	ct_set_flags(buffer, ipv6, 0);
 	if (IS_ERR(ret))
 		return ret;
 
 	ret = service_translate(ctx, buffer, ipv6, &backend, &loopback);
 	if (IS_ERR(ret))
 		return ret;
+	/* The datagram's other fragments are known by the backend's address from here on. */
+	if (unlikely(buffer->packet.fragment.flags))
+		ret = fragment_ports(ctx, buffer, ipv6, METRIC_EGRESS);
 	ctx_store(ctx, CB_SERVICE, service.rev_nat_index | (loopback ? SERVICE_LOOPBACK : 0));
-	return 0;
+	return ret;
 }
 
 /*
@@ -178,26 +167,26 @@ static __always_inline int service_forward(struct __sk_buff *ctx, union ct_buffe
 static __always_inline int service_reverse(struct __sk_buff *ctx, union ct_buffer *buffer,
 					   bool ipv6, const union v6addr *source)
 {
-	const struct ct_result *result = ct_result(buffer, ipv6);
+	const struct ct_packet *packet = &buffer->packet;
 	union v6addr old = *source, loopback = { .p1 = service_loopback_ipv4.be32 };
 	__u8 protocol = ct_protocol(buffer, ipv6);
-	bool has_l4 = !ct_later_fragment(buffer, ipv6);
+	bool has_l4 = !ct_later_fragment(buffer);
 	struct lb_address original = {};
 	int ret;
 
-	if (!lb_lookup_reverse_nat(result->state.rev_nat_index, ipv6, &original))
+	if (!lb_lookup_reverse_nat(packet->state.rev_nat_index, ipv6, &original))
 		return 0;
 	/*
 	 * The tuple of a reply is the packet's own, ports crosswise: dport is where it comes from.
 	 */
-	ret = xlate_port(ctx, XLATE_SOURCE, protocol, result->l4_off, has_l4,
+	ret = xlate_port(ctx, XLATE_SOURCE, protocol, packet->l4_off, has_l4,
 			 ct_dport(buffer, ipv6), original.port);
 	if (IS_ERR(ret))
 		return ret;
-	ret = xlate_address(ctx, ipv6, XLATE_SOURCE, protocol, result->l4_off, has_l4, &old,
+	ret = xlate_address(ctx, ipv6, XLATE_SOURCE, protocol, packet->l4_off, has_l4, &old,
 			    &original.address);
-	if (IS_ERR(ret) || ipv6 || !result->state.loopback)
+	if (IS_ERR(ret) || ipv6 || !packet->state.loopback)
 		return ret;
-	return xlate_address(ctx, false, XLATE_DESTINATION, protocol, result->l4_off, has_l4,
+	return xlate_address(ctx, false, XLATE_DESTINATION, protocol, packet->l4_off, has_l4,
 			     &loopback, &old);
 }

@@ -33,18 +33,17 @@ static __always_inline int ct_to_container(struct __sk_buff *ctx, bool ipv6)
 
 		if (!ip6)
 			return DROP_INVALID;
-		ret = ipv6_extract_tuple(ctx, ip6, METRIC_INGRESS, &buffer->v6);
+		ret = ipv6_extract_tuple(ctx, ip6, METRIC_INGRESS, buffer);
 	} else {
 		struct iphdr *ip4 = ipv4_header_pull(ctx);
 
 		if (!ip4)
 			return DROP_INVALID;
-		ret = ipv4_extract_tuple(ctx, ip4, METRIC_INGRESS, &buffer->v4);
+		ret = ipv4_extract_tuple(ctx, ip4, METRIC_INGRESS, buffer);
 	}
 	if (IS_ERR(ret))
 		return ret;
-	ct_lookup(ctx, buffer, ipv6, CT_INGRESS, CT_SCOPE_BIDIR);
-	return 0;
+	return ct_lookup(ctx, buffer, ipv6, CT_INGRESS, CT_SCOPE_BIDIR);
 }
 
 static __always_inline int source_address(struct __sk_buff *ctx, bool ipv6, union v6addr *addr)
@@ -72,18 +71,18 @@ static __always_inline const struct remote_endpoint_info *source_remote(const un
 }
 
 static __always_inline void trace_to_container(struct __sk_buff *ctx, enum trace_point point,
-					       bool ipv6, const struct ct_result *result,
+					       bool ipv6, const struct ct_packet *packet,
 					       __u32 src_label, __u16 dst_id,
 					       const union v6addr *source)
 {
 	struct trace_site site = {
 		.point = point,
-		.reason = (enum trace_reason)result->ret,
+		.reason = (enum trace_reason)packet->status,
 		.src_label = src_label,
 		.dst_label = security_label,
 		.dst_id = dst_id,
 		.ifindex = interface_ifindex,
-		.monitor = result->monitor,
+		.monitor = packet->monitor,
 		.flags = ipv6 ? TRACE_FLAG_IPV6 : 0,
 		.orig = *source,
 	};
@@ -99,14 +98,14 @@ static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer
 					  __u32 src_label, const union v6addr *source,
 					  __be16 *proxy_port, __s8 *ext_err)
 {
-	const struct ct_result *result = ct_result(buffer, ipv6);
+	const struct ct_packet *packet = &buffer->packet;
 	struct policy_query query = {
 		.remote_label = src_label,
-		.l4_off = result->l4_off,
+		.l4_off = packet->l4_off,
 		.dport = ct_dport(buffer, ipv6),
 		.protocol = ct_protocol(buffer, ipv6),
 		.ipv6 = ipv6,
-		.later_fragment = ct_later_fragment(buffer, ipv6),
+		.later_fragment = ct_later_fragment(buffer),
 	};
 	struct policy_verdict verdict = {};
 
@@ -116,7 +115,7 @@ static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer
 					   verdict.auth_type);
 	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
 		*ext_err = verdict.auth_type;
-	if (verdict.code != TC_ACT_OK || result->ret != CT_ESTABLISHED)
+	if (verdict.code != TC_ACT_OK || packet->status != CT_ESTABLISHED)
 		send_policy_verdict(ctx, &query, &verdict);
 	*proxy_port = verdict.proxy_port;
 	return verdict.code;
@@ -128,14 +127,14 @@ static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer
  */
 static __always_inline bool ingress_loopback(union ct_buffer *buffer, bool ipv6)
 {
-	const struct ct_result *result = ct_result(buffer, ipv6);
-	struct ipv4_ct_tuple out;
+	const struct ct_packet *packet = &buffer->packet;
+	aligned_ipv4_ct_tuple out;
 	const struct ct_entry *entry;
 
 	if (ipv6 || !enable_per_packet_lb)
 		return false;
-	if (result->ret != CT_NEW)
-		return result->state.loopback;
+	if (packet->status != CT_NEW)
+		return packet->state.loopback;
 	out = buffer->v4.tuple;
 	if (out.daddr != service_loopback_ipv4.be32)
 		return false;
@@ -154,9 +153,9 @@ static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, 
 					      __be16 *proxy_port, __s8 *ext_err)
 {
 	union ct_buffer *buffer = ct_buffer(ipv6);
-	struct ct_state state = { .src_sec_id = src_label };
+	struct ct_state state = {};
 	union v6addr source = {};
-	struct ct_result *result;
+	struct ct_packet *packet;
 	bool to_proxy = false;
 	int ret;
 
@@ -165,14 +164,14 @@ static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, 
 		return ret;
 	if (!buffer || ct_tuple_unset(buffer, ipv6))
 		return DROP_INVALID_TC_BUFFER;
-	result = ct_result(buffer, ipv6);
+	packet = &buffer->packet;
 
-	switch (result->ret) {
+	switch (packet->status) {
 	case CT_REPLY:
 	case CT_RELATED:
 		/* What comes from the egress proxy has been there. */
-		to_proxy = result->state.proxy_redirect && !from_egress_proxy(ctx);
-		if (enable_per_packet_lb && !to_proxy && unlikely(result->state.rev_nat_index)) {
+		to_proxy = packet->state.proxy_redirect && !from_egress_proxy(ctx);
+		if (enable_per_packet_lb && !to_proxy && unlikely(packet->state.rev_nat_index)) {
 			ret = service_reverse(ctx, buffer, ipv6, &source);
 			if (IS_ERR(ret))
 				return ret;
@@ -188,20 +187,20 @@ static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, 
 				return ret;
 		}
 		to_proxy = *proxy_port != 0;
-		if (result->ret == CT_NEW) {
+		if (packet->status == CT_NEW) {
 			state.proxy_redirect = to_proxy;
-			ret = ct_create(ctx, buffer, ipv6, CT_INGRESS, &state, ext_err);
+			ret = ct_create(ctx, ipv6, CT_INGRESS, &state, src_label, ext_err);
 			if (IS_ERR(ret))
 				return ret;
 		}
 	}
 
 	if (to_proxy) {
-		trace_to_container(ctx, TRACE_TO_PROXY, ipv6, result, src_label,
+		trace_to_container(ctx, TRACE_TO_PROXY, ipv6, packet, src_label,
 				   bpf_ntohs(*proxy_port), &source);
 		return POLICY_ACT_PROXY_REDIRECT;
 	}
-	trace_to_container(ctx, TRACE_TO_LXC, ipv6, result, src_label, endpoint_id, &source);
+	trace_to_container(ctx, TRACE_TO_LXC, ipv6, packet, src_label, endpoint_id, &source);
 	return TC_ACT_OK;
 }
 

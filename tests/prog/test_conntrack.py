@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 
 from tests.prog.actors import CLIENT, REMOTE, SERVER, WORLD, Node, Pod, egress, ingress
+from tests.prog.datapath import Outcome
 from tests.prog.expect import DENIED, DROPPED, PASS, REDIRECTED, dropped
 from tests.prog.packets import (
     ACK,
@@ -19,6 +21,7 @@ from tests.prog.packets import (
     RST,
     SYN,
     UNREACHABLE,
+    Segment,
     ethernet,
     icmp,
     icmp6,
@@ -126,6 +129,34 @@ def test_replies_need_no_policy_but_a_connection(node: Node) -> None:
     assert node.send(SERVER, answer).verdict == REDIRECTED
     for ports in ((80, 1001), (81, 1000)):
         dropped(DENIED).check(node.send(SERVER, segment(SERVER, CLIENT, SYN | ACK, ports=ports)))
+
+
+@pytest.mark.parametrize(("own", "other"), [(1000, 80), (80, 1000), (500, 500)])
+@pytest.mark.parametrize("protocol", [tcp, udp])
+def test_ports_do_not_tell_a_reply(protocol: Callable[..., Segment], own: int, other: int, node: Node) -> None:
+    """They only say what is looked up first: who opened the connection needs policy for each packet, the other none."""
+    flags = (SYN, ACK) if protocol is tcp else ((), ())
+
+    def segment(source: int, destination: int, flag: object) -> Segment:
+        return protocol(source, destination, flag) if protocol is tcp else protocol(source, destination)
+
+    def there(flag: object) -> Outcome:
+        packet = ipv4(CLIENT.ip, SERVER.ip, segment(own, other, flag))
+        return node.send(CLIENT, ethernet(CLIENT.mac, CLIENT.router_mac, packet))
+
+    def back(flag: object) -> Outcome:
+        packet = ipv4(SERVER.ip, CLIENT.ip, segment(other, own, flag))
+        return node.send(SERVER, ethernet(SERVER.mac, SERVER.router_mac, packet))
+
+    dropped(DENIED).check(back(flags[1]))
+    node.allow(CLIENT, egress(SERVER.identity))
+    node.allow(SERVER, ingress(CLIENT.identity))
+    for run in (lambda: there(flags[0]), lambda: back(flags[1]), lambda: there(flags[1])):
+        assert run().verdict == REDIRECTED
+    node.disallow(CLIENT, egress(SERVER.identity))
+    node.disallow(SERVER, ingress(CLIENT.identity))
+    assert back(flags[1]).verdict == REDIRECTED
+    dropped(DENIED).check(there(flags[1]))
 
 
 def test_what_was_refused_opens_nothing(node: Node) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.prog.actors import CLIENT, SERVER, Node, egress, ingress
+from tests.prog.actors import CLIENT, REMOTE, SERVER, Node, egress, ingress
 from tests.prog.datapath import Redirect
-from tests.prog.expect import DENIED, REDIRECTED, Expect, delivered, dropped
+from tests.prog.expect import DENIED, NO_FIRST_FRAGMENT, REDIRECTED, Expect, delivered, dropped
 from tests.prog.packets import ACK, SYN, TCP, UDP, checksum, ethernet, ipv4, ipv6, tcp, udp
 
 VIP, VIP6 = "10.96.0.1", "fd96::1"
@@ -114,6 +114,40 @@ def test_the_stand_in_address_alone_opens_nothing(node: Node) -> None:
     """Somebody else who uses it has no connection, and so needs policy."""
     frame = ethernet(CLIENT.router_mac, CLIENT.mac, ipv4(LOOPBACK, CLIENT.ip, tcp(1000, 80, SYN)))
     dropped(DENIED).check(node.arrive(CLIENT, frame, SERVER.identity))
+
+
+def fragment_key(source: str, destination: str, identification: int) -> bytes:
+    """As in cilium_ipv4_frag_datagrams, of UDP."""
+    ends = ipaddress.ip_address(destination).packed + ipaddress.ip_address(source).packed
+    return ends + identification.to_bytes(2, "big") + bytes([UDP, 0])
+
+
+@pytest.mark.parametrize("backend", [REMOTE, SERVER.ip], ids=["away", "here"])
+def test_fragments_to_a_service(backend: str, node: Node) -> None:
+    """They follow the first one to its backend, and are known by either address."""
+    serve(node, VIP, 53, UDP, [(backend, 5353)])
+    node.allow(CLIENT, egress(0, UDP, 5353))
+    node.allow(SERVER, ingress(0, UDP, 5353))
+    whole = udp(1000, 53, bytes(24)).octets
+    first = ipv4(CLIENT.ip, VIP, whole[:16], protocol=UDP, identification=7, more=True)
+    later = ipv4(CLIENT.ip, VIP, whole[16:], protocol=UDP, identification=7, offset=16)
+    for packet in (first, later):
+        outcome = node.send(CLIENT, from_client(packet))
+        assert outcome.drop_reason is None
+        assert outcome.packet[30:34] == ipaddress.ip_address(backend).packed
+    assert dict(node.entries("cilium_ipv4_frag_datagrams")) == {
+        fragment_key(CLIENT.ip, VIP, 7): struct.pack(">HH", 1000, 53),
+        fragment_key(CLIENT.ip, backend, 7): struct.pack(">HH", 1000, 5353),
+    }
+    assert node.metrics()[9, 3] == node.metrics()[9, 2] == 2
+
+
+def test_a_fragment_without_its_first_goes_to_no_service(node: Node) -> None:
+    serve(node, VIP, 53, UDP, [(REMOTE, 5353)])
+    node.allow(CLIENT, egress())
+    later = ipv4(CLIENT.ip, VIP, bytes(16), protocol=UDP, identification=8, offset=16)
+    dropped(NO_FIRST_FRAGMENT).check(node.send(CLIENT, from_client(later)))
+    assert node.metrics() == {(NO_FIRST_FRAGMENT, 2): 1}
 
 
 def test_no_backend(node: Node) -> None:
