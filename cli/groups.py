@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -38,8 +39,15 @@ class Group(click.Group):
     def __init__(self, *args: Any, aliases: dict[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.aliases = {**ALIASES, **(aliases or {})}
+        self.makers: dict[str, Callable[[], click.Command]] = {}
+        """Commands that are made when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self.makers})
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in self.makers and name not in self.commands:
+            self.add_command(self.makers[name](), name)
         return super().get_command(ctx, name) or super().get_command(ctx, self.aliases.get(name, name))
 
 

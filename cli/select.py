@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from cilium_py.table import Family, OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
-KEY = "cilium_py.select"
+KEY, PLAIN = "cilium_py.select", "cilium_py.select.plain"
 SECTION = "Selecting"
 
 
@@ -45,19 +44,19 @@ class Subject(NamedTuple):
         return fields_of(self.row, self.derived)
 
 
-@dataclass
 class Asked:
     """The options as they were given."""
 
-    subject: Subject
-    given: list[tuple[str, str, bool]] = field(default_factory=list)
-    """(option, value, whether negated)."""
-    where: list[tuple[str, bool]] = field(default_factory=list)
-    sort: tuple[str, ...] = ()
-    limit: int | None = None
-    columns: tuple[str, ...] = ()
-    count: bool = False
-    stats: bool = False
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.given: list[tuple[str, str, bool]] = []
+        """(option, value, whether negated)."""
+        self.where: list[tuple[str, bool]] = []
+        self.sort: tuple[str, ...] = ()
+        self.limit: int | None = None
+        self.columns: tuple[str, ...] = ()
+        self.count = False
+        self.stats = False
 
     @property
     def selects(self) -> bool:
@@ -119,7 +118,7 @@ class AgentClock:
 class SelectingCommand(Command):
     """A command with the options that select from a subject, and, if it `arranges`, those for what is shown of it.
 
-    The options are made when the command is about to run: the others of its group cost nothing.
+    The options are made when one of them is used, for they cost time at every start.
     """
 
     def __init__(
@@ -138,10 +137,13 @@ class SelectingCommand(Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         params, own = super().get_params(ctx), len(self.params)
-        return [*params[:own], *self.selecting, *params[own:]]
+        return params if ctx.meta.get(PLAIN) else [*params[:own], *self.selecting, *params[own:]]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[KEY] = Asked(self.subject)
+        own = {name for param in self.params for name in param.opts}
+        said = (arg.partition("=")[0] for arg in args if arg.startswith("--"))
+        ctx.meta[PLAIN] = not ctx.resilient_parsing and own.issuperset(said)
         return super().parse_args(ctx, list(_negations(args)))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from cilium_py.cli.context import Settings, confirm, settings, yes_option
+from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand, Subject, asked, counted, narrowed
 from cilium_py.errors import CiliumPyError, WrongUsage
-from cilium_py.libbpf.constants import MapType
 from cilium_py.schema import MapDef
 from cilium_py.table import Family, OpenTable, explained
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cilium_py.select.selection import Selection
 
 Words = tuple[str, ...]
-ARRAYS = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY, MapType.PROG_ARRAY, MapType.ARRAY_OF_MAPS})
 
 
 class Target(NamedTuple):
@@ -72,16 +71,27 @@ def of_family(definition: MapDef[Any], path: str) -> Target:
     return Target(definition, path, tables)
 
 
-def add_verbs(group: click.Group, target: Target, *, delete: bool = True) -> None:
-    """Give a group the verbs; `delete` only where it has none of its own."""
-    from cilium_py.cli.top import top_command
+def add_verbs(group: Group, target: Target, *, delete: bool = True) -> None:
+    """Give a group the verbs, made when they are called; `delete` only where it has none of its own."""
+    group.makers |= {
+        "count": lambda: count_command(target),
+        "watch": lambda: _watch(target),
+        "top": lambda: _top(target),
+    }
+    if delete:
+        group.makers["delete"] = lambda: delete_command(target)
+
+
+def _watch(target: Target) -> click.Command:
     from cilium_py.cli.watch import watch_command
 
-    group.add_command(count_command(target))
-    group.add_command(watch_command(target))
-    group.add_command(top_command(target))
-    if delete:
-        group.add_command(delete_command(target))
+    return watch_command(target)
+
+
+def _top(target: Target) -> click.Command:
+    from cilium_py.cli.top import top_command
+
+    return top_command(target)
 
 
 def table_words(target: Target) -> Callable[[Any], Any]:
@@ -136,7 +146,7 @@ def delete_selected(
         count = sum(each.count for table in _narrow(selection, target, where, words) for each in table.batches())
         confirm(f"Delete {count} entries?", yes or not count)
     for table in _narrow(selection, target, where, words, read_only=dry_run):
-        if table.map.info.type in ARRAYS:
+        if "array" in table.map.info.type_name:
             raise CiliumPyError(f"{table.path}: an array, whose elements cannot be deleted")
         count = sum(batch.count for batch in table.batches()) if dry_run else (remove or delete)(table)
         click.echo(f"{'Would delete' if dry_run else 'Deleted'} {count} entries from {table.path}")
