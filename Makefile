@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OBJECTS := $(MAKE) --no-print-directory -C bpf_src
 
-BUILD_PACKAGES := python3-venv libbpf1 libbpf-dev clang-19 llvm-19 iproute2 iputils-ping nftables
+BUILD_PACKAGES := python3-venv libbpf1 libbpf-dev clang-19 llvm-19 iproute2 iputils-ping
+TEST_PACKAGES := nftables procps tmux
 LINT_PACKAGES := clang-format-19
 BENCH_PACKAGES := iperf3 sockperf time util-linux
 
@@ -19,6 +20,7 @@ demo: build ## bring up a node with pods, send real traffic, show what the kerne
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/demo.sh
 
 test: build lint ## lint, then every test
+	@$(call install,$(TEST_PACKAGES))
 	$(BIN)/python -m pytest
 
 lint: build ## ruff, mypy, import contracts, clang-format

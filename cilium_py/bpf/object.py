@@ -101,11 +101,9 @@ class ObjectMap(BpfMap):
         library().bpf_map__set_autocreate(self._pointer, False)
 
     def _open_loaded(self) -> None:
-        try:
-            fd = library().bpf_map__fd(self._pointer)
-        except OSError:
-            return  # left out
-        self._fd = os.dup(fd)
+        if not library().bpf_map__autocreate(self._pointer):
+            return
+        self._fd = os.dup(library().bpf_map__fd(self._pointer))
         self._take_shape(map_info(self._fd))
 
 

@@ -97,6 +97,7 @@ SIGNATURES = {
     "bpf_map__set_max_entries": Signature(c_int, (c_void_p, c_uint32), negative_is_errno),
     "bpf_map__map_flags": Signature(c_uint32, (c_void_p,)),
     "bpf_map__set_map_flags": Signature(c_int, (c_void_p, c_uint32), negative_is_errno),
+    "bpf_map__autocreate": Signature(c_bool, (c_void_p,)),
     "bpf_map__set_autocreate": Signature(c_int, (c_void_p, c_bool), negative_is_errno),
     "bpf_map__is_internal": Signature(c_bool, (c_void_p,)),
     "bpf_map__pin_path": Signature(c_char_p, (c_void_p,)),
