@@ -27,6 +27,7 @@ COMMANDS = {
     "completion": ("cilium_py.cli.completion", "Print a shell completion script"),
     "ct": ("cilium_py.cli.ct", "Connection tracking tables (bpf ct)"),
     "endpoint": ("cilium_py.cli.endpoint", "Manage endpoints"),
+    "flow": ("cilium_py.cli.flow", "Connections joined with services, NAT, identities and policy"),
     "health": ("cilium_py.cli.health", "Who reaches whom, and why not"),
     "identity": ("cilium_py.cli.identity", "Security identities and their labels"),
     "lab": ("cilium_py.cli.lab", "Nodes and pods as network namespaces, to try things"),

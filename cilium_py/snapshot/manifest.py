@@ -12,6 +12,7 @@ Every member is stored or deflated. A reader of version 1 ignores what it does n
 from __future__ import annotations
 
 import struct
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +84,14 @@ class About(NamedTuple):
     monotonic: int
     """Seconds."""
     jiffies: int | None = None
+
+    @property
+    def wall(self) -> float | None:
+        """Seconds since 1970."""
+        try:
+            return datetime.fromisoformat(self.taken).timestamp()
+        except (ValueError, OverflowError):
+            return None
 
 
 class Manifest(NamedTuple):

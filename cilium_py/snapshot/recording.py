@@ -98,6 +98,8 @@ class Recording(ABC):
     monotonic: int | None = None
     """The seconds of CLOCK_MONOTONIC when it was made, and the jiffies; None where it does not say."""
     jiffies: int | None = None
+    wall: float | None = None
+    """The seconds since 1970 when it was made."""
     state: Path | None = None
     """A directory with the files of the node's state directory, for as long as the recording is open."""
 

@@ -37,6 +37,7 @@ class Snapshot(Recording):
             raise
         self.monotonic = self.manifest.about.monotonic
         self.jiffies = self.manifest.about.jiffies
+        self.wall = self.manifest.about.wall
 
     def names(self) -> list[str]:
         return sorted(self._shapes)

@@ -1,0 +1,266 @@
+"""`flow`: connections with all that belongs to them, and one of them explained."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+import click
+
+from cilium_py.cli.context import Settings, output_option, settings, show
+from cilium_py.cli.ct import agent_options
+from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, asked, show_arranged
+from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.explain.flows import Flow, flows
+from cilium_py.explain.known import Known, Moment, said
+from cilium_py.explain.page import Backend, End, Mapping, Page, Service, page, parse_end, parse_protocol_word
+from cilium_py.explain.verdict import Verdict
+from cilium_py.policy.rehearsal import Answer
+from cilium_py.render import write_value
+from cilium_py.render.tabular import lines
+from cilium_py.schema import Table
+from cilium_py.schema.text import protocol_name
+
+
+def moment_of(where: Settings) -> Moment:
+    clock = agent_options(where).clock
+    wall = time.time() if where.recording is None else where.recording.wall
+    return Moment(clock, where.now(clock), wall)
+
+
+def duration(seconds: int | None) -> str:
+    """3d4h, 2h5m, 1m12s or 7s."""
+    if seconds is None:
+        return "-"
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    days, rest = divmod(seconds, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    if days:
+        return f"{days}d{hours}h"
+    return f"{hours}h{minutes}m" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def arrows(row: Flow) -> str:
+    """10.0.0.1:4000 -> 10.96.0.1:443 -> 10.0.1.7:6443, and what the source is translated to."""
+    parts = [said(row.source, row.source_port)]
+    if row.nat_address is not None and (row.nat_address, row.nat_port) != (row.source, row.source_port):
+        parts[0] += f" (as {said(row.nat_address, row.nat_port)})"
+    if row.service is not None:
+        parts.append(said(row.service, row.service_port))
+    if row.destination is None:
+        parts.append(f"backend {row.backend_id}, which is gone")
+    elif (row.service, row.service_port) != (row.destination, row.destination_port):
+        parts.append(said(row.destination, row.destination_port))
+    return " -> ".join(parts)
+
+
+def who(identity: int | None, labels: list[str], endpoint: int | None) -> str:
+    """container:app=web [endpoint 3], or the number of an identity without labels."""
+    name = " ".join(labels) or ("-" if identity is None else str(identity))
+    return f"{name} [{endpoint}]" if endpoint is not None else name
+
+
+def cells(row: Flow) -> tuple[str, ...]:
+    return (
+        row.protocol + (" related" if row.related else ""), arrows(row), row.state or "-", duration(row.remaining),
+        row.expires or "-", "+".join(row.entries),
+        who(row.source_identity, row.source_labels, row.source_endpoint),
+        who(row.destination_identity, row.destination_labels, row.destination_endpoint), str(row.packets),
+        str(row.bytes),
+    )  # fmt: skip
+
+
+TITLES = ("PROTO", "FLOW", "STATE", "LEFT", "EXPIRES", "ENTRIES", "FROM", "TO", "PACKETS", "BYTES")
+TEXT = Table(TITLES, cells, padded="none")
+SUBJECT = Subject("flow", Flow)
+
+
+@click.group(cls=Group)
+def flow() -> None:
+    """Connections, each with its service, translation, identities and endpoints.
+
+    \b
+    cilium-py flow list
+    cilium-py flow explain pod1 10.96.0.10:53 UDP
+    """
+
+
+@flow.command("list", cls=SelectingCommand, subject=SUBJECT, arranges=True)
+@output_option
+@settings
+def list_(where: Settings, output: str | None) -> None:
+    """List connections, each once: client -> service -> backend, how far it has got, when it expires, who it is.
+
+    In brackets stand the local endpoints. ENTRIES says what conntrack has: OUT of what leaves an endpoint, IN of what
+    enters one, SVC of the choice of a backend.
+
+    \b
+    cilium-py flow list
+    cilium-py flow list --where 'state = "SYN-SENT" and remaining < 30'
+    cilium-py flow list -o jsonl | jq -r 'select(.service == null).destination'
+    """
+    form, wanted = where.output(output), asked()
+    selection = wanted.selection(where) if wanted.selects or wanted.arranges else None
+    with Known(where.pins, where.paths) as known:
+        rows: Iterator[Flow] = flows(known, moment_of(where))
+        if selection is not None:
+            rows = selection.of(rows)
+        if wanted.count and not wanted.stats:
+            click.echo(sum(1 for _ in rows))
+        elif selection is not None and wanted.arranges:
+            show_arranged(form, rows, Flow, TEXT, selection, stats=wanted.stats)
+        else:
+            show(form, rows, Flow, TEXT)
+
+
+@flow.command("explain")
+@click.argument("source", metavar="SRC[:PORT]")
+@click.argument("destination", metavar="DST[:PORT]")
+@click.argument("protocol", required=False, metavar="[PROTO]")
+@click.option("--no-run", is_flag=True, help="do not send a packet through copies of the programs")
+@output_option
+@settings
+def explain(
+    where: Settings, source: str, destination: str, protocol: str | None, no_run: bool, output: str | None
+) -> None:
+    """Show all that the maps say of two ends: addresses, or endpoints by id or name.
+
+    The connections that conntrack has, both ways; the service and its backends; translations and whether each has
+    its counterpart; identities; the policy entries that decide; what would become of a new packet. On a live node of
+    ours the packet is sent through copies of the endpoints' programs: nothing leaves them.
+
+    \b
+    cilium-py flow explain 10.244.1.1 10.244.1.2:80
+    cilium-py flow explain pod1 10.96.0.10:53 UDP
+    cilium-py --from node1.snap flow explain 10.244.1.1:51234 192.0.2.7:443 -o json
+    """
+    form = where.output(output)
+    with Known(where.pins, where.paths) as known:
+        ends = parse_end(source, known), parse_end(destination, known)
+        number = parse_protocol_word(protocol, ends[1][1])
+        found = page(known, moment_of(where), *ends, number)
+        answer = None if no_run or where.recording is not None else rehearsed(where, known, found)
+    if not form.is_text:
+        write_value(sys.stdout.buffer, form, {**found._asdict(), "programs": answer})
+        return
+    for line in text(found, answer):
+        click.echo(line)
+
+
+def rehearsed(where: Settings, known: Known, found: Page) -> Answer | str | None:
+    """What the programs do with the first packet; why that cannot be told; None where it cannot be asked."""
+    from ipaddress import ip_address
+
+    from cilium_py.explain.page import ECHO_REQUEST, endpoint_at
+    from cilium_py.policy.packet import Packet, echo_request
+    from cilium_py.policy.rehearsal import rehearse
+
+    sender, receiver = endpoint_at(known, found.source.address), endpoint_at(known, found.destination.address)
+    if known.node is None or (sender is None and receiver is None):
+        return None
+    one, other = ip_address(found.source.address), ip_address(found.destination.address)
+    used, port = found.protocol, found.destination.port or 0
+    if used is None:
+        used, port = echo_request(other)
+    packet = Packet(one, other, used, ECHO_REQUEST.get(used, port))
+    try:
+        return rehearse(where.paths, known.node, packet, sender, receiver, found.source.identity or 0)
+    except (CiliumPyError, OSError, WrongUsage) as error:
+        return str(error)
+
+
+def text(found: Page, answer: Answer | str | None) -> Iterator[str]:
+    """The page, section by section; what there is none of is said, not left out."""
+    yield f"From:  {end(found.source)}"
+    yield f"To:    {end(found.destination)}"
+    if found.protocol is not None:
+        yield f"Proto: {protocol_name(found.protocol)}"
+    yield from section("Service", [line for service in found.services for line in service_lines(service)])
+    yield from section("Connections", table(CONNECTION_TITLES, map(connection_cells, found.connections)))
+    yield from section("Translations", map(translation_line, found.translations))
+    policy = [line for each in found.policy for line in verdict_lines(each)]
+    yield from section("Policy", [*policy, *(f"endpoint {each.endpoint}: {each.why}" for each in found.unread)])
+    yield from section("Drops on this node", [f"{row.packets} {row.reason} ({row.direction})" for row in found.drops])
+    yield ""
+    yield f"A new packet: {outcome(found, answer)}"
+
+
+def section(title: str, found: Iterable[str]) -> Iterator[str]:
+    body = list(found)
+    yield ""
+    if not body:
+        yield f"{title}: none"
+        return
+    yield f"{title}:"
+    yield from (f"  {line}".rstrip() for line in body)
+
+
+def table(titles: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]:
+    return list(lines(titles, rows, "none", titles_when_empty=False))
+
+
+def end(found: End) -> str:
+    name = "the node itself" if found.host else who(found.identity, found.labels, None)
+    number = f", identity {found.identity}" if found.identity is not None else ""
+    local = f", endpoint {found.endpoint}" if found.endpoint is not None else ""
+    return f"{said(found.address, found.port)}  {name}{number}{local}"
+
+
+def service_lines(service: Service) -> Iterator[str]:
+    flags = ", ".join(service.flag_names)
+    yield f"{said(service.address, service.port)}/{service.protocol}, reverse NAT {service.rev_nat} [{flags}]"
+    for backend in service.backends:
+        yield f"  {backend_text(backend)}"
+    if not service.backends:
+        yield "  no backends: every packet to it is dropped"
+
+
+def backend_text(backend: Backend) -> str:
+    if backend.address is None:
+        return f"slot {backend.slot}: backend {backend.backend_id} is MISSING"
+    return f"slot {backend.slot}: {said(backend.address, backend.port)} {backend.state} (backend {backend.backend_id})"
+
+
+def translation_line(row: Mapping) -> str:
+    ends = f"{said(row.source, row.source_port)} -> {said(row.destination, row.destination_port)}"
+    back = "answers find back" if row.paired else "its reverse entry is MISSING: answers are lost"
+    return f"{row.protocol} {ends} leaves as {said(row.to, row.to_port)}; {back}"
+
+
+CONNECTION_TITLES = ("ENTRY", "FLOW", "STATE", "LEFT", "EXPIRES", "PACKETS", "BYTES", "FLAGS")
+
+
+def connection_cells(row: Flow) -> tuple[str, ...]:
+    return (
+        f"{row.protocol} {'+'.join(row.entries)}{' related' if row.related else ''}", arrows(row), row.state or "-",
+        duration(row.remaining), row.expires or "-", str(row.packets), str(row.bytes), " ".join(row.flag_names) or "-",
+    )  # fmt: skip
+
+
+def verdict_lines(each: Verdict) -> Iterator[str]:
+    words = {True: "allowed", False: "DENIED", None: "not known: no entry is for it"}
+    peer = f"{'to' if each.direction == 'egress' else 'from'} {each.peer}"
+    yield f"{each.direction} of endpoint {each.endpoint}, {peer}: {words[each.allowed]}"
+    if each.entry:
+        extra = f", through the proxy at port {each.proxy_port}" if each.proxy_port else ""
+        auth = f", after authentication by {each.auth_type}" if each.auth_type != "disabled" else ""
+        counted = f"; {each.packets} packets, {each.bytes} bytes so far" if each.packets is not None else ""
+        yield f"  by the entry: {each.entry}{extra}{auth}{counted}"
+    elif each.enforced is not None:
+        yield f"  no entry is for it, and the direction is {'' if each.enforced else 'not '}enforced"
+
+
+def outcome(found: Page, answer: Answer | str | None) -> str:
+    words = {True: "allowed by policy", False: "denied by policy", None: "no policy of this node is asked"}
+    said = words[found.allowed]
+    if isinstance(answer, str):
+        return f"{said}; the programs could not be asked: {answer}"
+    if answer is None:
+        return said
+    if answer.allowed:
+        return f"{said}; the programs let it pass"
+    return f"{said}; the programs drop it: {answer.reason or 'without a reason'} ({answer.direction or 'unknown'})"
