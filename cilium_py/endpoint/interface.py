@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_interface, ip_network
@@ -20,6 +21,8 @@ from .model import Endpoint
 if TYPE_CHECKING:
     from cilium_py.net.netlink import IPRoute
 
+LINGERING_SECONDS = 2.0
+
 
 def provide(node: NodeConfig, endpoint: Endpoint) -> Endpoint:
     """Find the endpoint's interfaces, or make the pair where there is none; return the endpoint with their facts."""
@@ -33,6 +36,7 @@ def provide(node: NodeConfig, endpoint: Endpoint) -> Endpoint:
         existing = link.find(socket, endpoint.pod_interface)
     with netlink(node.namespace) as socket:
         if existing is None:
+            _await_its_end(socket, endpoint.interface)
             link.create_veth(
                 socket, endpoint.interface, endpoint.pod_interface, random_mac(), random_mac(), namespace, node.mtu
             )
@@ -54,6 +58,13 @@ def provide(node: NodeConfig, endpoint: Endpoint) -> Endpoint:
     with netlink(node.namespace) as socket:
         _settle_host_side(socket, node, endpoint, host_side)
     return endpoint
+
+
+def _await_its_end(socket: IPRoute, name: str) -> None:
+    """Of a workload that went just before, the host side goes soon: the kernel takes namespaces apart in its own time."""
+    deadline = time.monotonic() + LINGERING_SECONDS
+    while link.find(socket, name) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def is_missing(netns: str | None, name: str) -> bool:
