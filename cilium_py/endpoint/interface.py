@@ -61,7 +61,7 @@ def provide(node: NodeConfig, endpoint: Endpoint) -> Endpoint:
 
 
 def _await_its_end(socket: IPRoute, name: str) -> None:
-    """Of a workload that went just before, the host side goes soon: the kernel takes namespaces apart in its own time."""
+    """Wait for the host side of a workload that just went: the kernel takes namespaces apart in its own time."""
     deadline = time.monotonic() + LINGERING_SECONDS
     while link.find(socket, name) is not None and time.monotonic() < deadline:
         time.sleep(0.01)
