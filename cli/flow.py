@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from cilium_py.cli.context import Settings, output_option, settings, show
+from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.cli.ct import agent_options
 from cilium_py.cli.groups import Group
-from cilium_py.cli.select import SelectingCommand, Subject, asked, show_arranged
+from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.explain.flows import Flow, flows
 from cilium_py.explain.known import Known, Moment, said
@@ -103,18 +103,8 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py flow list --where 'state = "SYN-SENT" and remaining < 30'
     cilium-py flow list -o jsonl | jq -r 'select(.service == null).destination'
     """
-    form, wanted = where.output(output), asked()
-    selection = wanted.selection(where) if wanted.selects or wanted.arranges else None
     with Known(where.pins, where.paths) as known:
-        rows: Iterator[Flow] = flows(known, moment_of(where))
-        if selection is not None:
-            rows = selection.of(rows)
-        if wanted.count and not wanted.stats:
-            click.echo(sum(1 for _ in rows))
-        elif selection is not None and wanted.arranges:
-            show_arranged(form, rows, Flow, TEXT, selection, stats=wanted.stats)
-        else:
-            show(form, rows, Flow, TEXT)
+        list_rows(where, where.output(output), flows(known, moment_of(where)), Flow, TEXT)
 
 
 @flow.command("explain")
