@@ -15,6 +15,8 @@ from cilium_py.lab import Lab, build, command, teardown
 from cilium_py.net import libc
 
 RUN = Path("/run")
+LONG = os.environ.get("CILIUM_PY_LONG") == "1"
+"""Whether there is time: more repetitions of what is to hold at every moment."""
 
 Cilium = Callable[..., subprocess.CompletedProcess[str]]
 

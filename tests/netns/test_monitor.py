@@ -16,7 +16,8 @@ import pytest
 from cilium_py.endpoint import store
 from cilium_py.endpoint.regenerate import Build, regenerate
 from cilium_py.lab import Lab, command
-from tests.netns.traffic import ping, tcp, udp
+from tests.netns.conftest import running
+from tests.netns.traffic import BRIEF, ping, tcp, udp
 
 DENIED = 133
 
@@ -41,6 +42,12 @@ class Listening:
         out, err = self._process.communicate(timeout=30)
         assert self._process.returncode == 0, err.decode()
         return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.fixture(scope="module", params=["tcx", "stack"])
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """One node with two pods: seen where the sender's program delivers, and where the host's stack does."""
+    yield from running(request.param)
 
 
 @pytest.fixture
@@ -71,8 +78,8 @@ def test_a_ping_and_its_answer(lab: Lab) -> None:
 
 def test_why_a_packet_was_dropped(strict: Lab) -> None:
     listening = Listening(strict, "--verdict", "dropped", "--to-port", "8080")
-    assert not tcp(strict, "pod1", "pod2", port=8080)
-    assert not udp(strict, "pod1", "pod2", port=9090)
+    assert not tcp(strict, "pod1", "pod2", port=8080, patience=BRIEF)
+    assert not udp(strict, "pod1", "pod2", port=9090, patience=BRIEF)
     events = listening.events()
     kinds = Counter(event["type"] for event in events)
     assert kinds["drop"] == kinds["policy-verdict"] > 0
@@ -90,7 +97,7 @@ def test_text(strict: Lab) -> None:
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith(b"Listening")
-        assert not tcp(strict, "pod1", "pod2", port=8080)
+        assert not tcp(strict, "pod1", "pod2", port=8080, patience=BRIEF)
         said = process.communicate(timeout=30)[0].decode()
     first, second = (store.load(strict.paths("node1"), number).identity for number in (1, 2))
     assert f", identity {first}(container:pod=pod1)->{second}(container:pod=pod2): {strict.pod('pod1').ipv4}:" in said

@@ -11,7 +11,7 @@ from cilium_py.endpoint.regenerate import Build, regenerate
 from cilium_py.lab import Lab
 from tests.netns import policy
 from tests.netns.policy import Entry
-from tests.netns.traffic import INET, INET6, ping, tcp, udp
+from tests.netns.traffic import BRIEF, INET, INET6, ping, tcp, udp
 
 
 @pytest.mark.parametrize("family", [INET, INET6], ids=["IPv4", "IPv6"])
@@ -32,11 +32,11 @@ def test_policy_knows_pods_of_other_nodes(two_nodes: Lab) -> None:
     identity = store.load(away, 1).identity
     assert identity != store.load(home, 1).identity
     regenerate(home, 1, Build(options={"IngressEnforcement": 1}))
-    assert not tcp(two_nodes, "pod1", "pod2")
-    assert not ping(two_nodes, "node1", "pod2", count=1)
+    assert not tcp(two_nodes, "pod1", "pod2", patience=BRIEF)
+    assert not ping(two_nodes, "node1", "pod2", count=1, patience=BRIEF)
     policy.write(two_nodes, "node2", 1, False, Entry(identity))
     assert tcp(two_nodes, "pod1", "pod2")
-    assert not ping(two_nodes, "node1", "pod2", count=1)
+    assert not ping(two_nodes, "node1", "pod2", count=1, patience=BRIEF)
     policy.clear(two_nodes, "node2", 1)
     regenerate(home, 1, Build(options={"IngressEnforcement": 0}))
 

@@ -12,8 +12,9 @@ from cilium_py.endpoint import store
 from cilium_py.endpoint.regenerate import Build, regenerate
 from cilium_py.lab import Lab
 from tests.netns import policy
+from tests.netns.conftest import running
 from tests.netns.policy import TCP, UDP, Entry
-from tests.netns.traffic import INET, INET6, listener, ping, socket_in, tcp, udp
+from tests.netns.traffic import BRIEF, INET, INET6, SECONDS, listener, ping, socket_in, tcp, udp
 
 PORT = 8080
 PEER = 1
@@ -54,39 +55,54 @@ CASES = [
 ]
 
 
+@pytest.fixture(scope="module", params=["tcx", "stack"])
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """One node with two pods: policy where the sender's program delivers, and where the host's stack does."""
+    yield from running(request.param)
+
+
 @pytest.fixture
 def pods(lab: Lab) -> Iterator[Lab]:
-    """The lab; afterwards its pods enforce nothing and have no entries."""
+    """The lab; afterwards its pods have no entries."""
     yield lab
     for endpoint_id in (1, 2):
         policy.clear(lab, "node1", endpoint_id)
-        regenerate(lab.paths("node1"), endpoint_id, Build(options={IN: 0, OUT: 0}))
+
+
+def enforce(pods: Lab, endpoint_id: int = 0, option: str = "") -> None:
+    """Let this endpoint enforce this direction, and nobody anything else."""
+    paths = pods.paths("node1")
+    for each in (1, 2):
+        wanted = {word: int((each, word) == (endpoint_id, option)) for word in (IN, OUT)}
+        if not wanted.items() <= store.load(paths, each).options.items():
+            regenerate(paths, each, Build(options=wanted))
 
 
 @pytest.mark.parametrize("family", [INET, INET6], ids=["IPv4", "IPv6"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", sorted(CASES, key=lambda case: case.option), ids=lambda case: case.name)
 def test_policy_decides(pods: Lab, case: Case, family: int) -> None:
     own, other, egress = (2, 1, False) if case.option == IN else (1, 2, True)
     peer = store.load(pods.paths("node1"), other).identity
     for entry in case.entries:
         identity = peer if entry.identity == PEER else entry.identity
         policy.write(pods, "node1", own, egress, entry._replace(identity=identity))
-    regenerate(pods.paths("node1"), own, Build(options={case.option: 1}))
+    enforce(pods, own, case.option)
     port = {} if case.send is ping else {"port": PORT}
-    assert case.send(pods, "pod1", "pod2", family, **port) == case.passes
+    patience = SECONDS if case.passes else BRIEF
+    assert case.send(pods, "pod1", "pod2", family, patience=patience, **port) == case.passes
 
 
 def test_the_other_direction_is_not_enforced(pods: Lab) -> None:
     """Who enforces ingress still speaks, and is answered."""
-    regenerate(pods.paths("node1"), 2, Build(options={IN: 1}))
-    assert not tcp(pods, "pod1", "pod2")
+    enforce(pods, 2, IN)
+    assert not tcp(pods, "pod1", "pod2", patience=BRIEF)
     assert tcp(pods, "pod2", "pod1")
     assert ping(pods, "pod2", "pod1")
 
 
 def test_icmp_error_passes_with_its_flow(pods: Lab) -> None:
     """An error about what the pod was allowed to send comes in where nothing else does."""
-    regenerate(pods.paths("node1"), 1, Build(options={IN: 1}))
+    enforce(pods, 1, IN)
     with listener(pods, "pod2", INET, socket.SOCK_DGRAM) as closed:
         target = closed.getsockname()
     with socket_in(pods, "pod1", INET, socket.SOCK_DGRAM) as client:
@@ -94,26 +110,27 @@ def test_icmp_error_passes_with_its_flow(pods: Lab) -> None:
         client.send(b"anybody?")
         with pytest.raises(ConnectionRefusedError):
             client.recv(100)
-    assert not ping(pods, "pod2", "pod1", count=1)
+    assert not ping(pods, "pod2", "pod1", count=1, patience=BRIEF)
 
 
 def test_a_deny_holds_without_enforcement(pods: Lab) -> None:
+    enforce(pods)
     policy.write(pods, "node1", 2, False, Entry(0, TCP, PORT, deny=True))
-    assert not tcp(pods, "pod1", "pod2", port=PORT)
+    assert not tcp(pods, "pod1", "pod2", port=PORT, patience=BRIEF)
     assert tcp(pods, "pod1", "pod2", port=PORT + 1)
 
 
 def test_fragments_follow_the_port_of_their_first(pods: Lab) -> None:
     """Later fragments carry no port; policy by port holds for them all the same."""
-    regenerate(pods.paths("node1"), 2, Build(options={IN: 1}))
+    enforce(pods, 2, IN)
     policy.write(pods, "node1", 2, False, Entry(0, UDP, PORT))
     assert udp(pods, "pod1", "pod2", port=PORT, size=6000)
-    assert not udp(pods, "pod1", "pod2", port=PORT + 1, size=6000)
+    assert not udp(pods, "pod1", "pod2", port=PORT + 1, size=6000, patience=BRIEF)
 
 
 def test_the_world_is_told_from_pods(pods: Lab) -> None:
-    regenerate(pods.paths("node1"), 2, Build(options={IN: 1}))
+    enforce(pods, 2, IN)
     policy.write(pods, "node1", 2, False, Entry(9))  # world-ipv4
     assert ping(pods, "world", pods.pod("pod2").ipv4)
-    assert not ping(pods, "pod1", "pod2", count=1)
-    assert not ping(pods, "world", pods.pod("pod2").ipv6, INET6, count=1)
+    assert not ping(pods, "pod1", "pod2", count=1, patience=BRIEF)
+    assert not ping(pods, "world", pods.pod("pod2").ipv6, INET6, count=1, patience=BRIEF)

@@ -26,7 +26,7 @@ from cilium_py.loader.pins import policy_pin
 from cilium_py.net.namespace import NetNamespace
 from cilium_py.policy import table
 from tests.netns.conftest import Cilium, cilium_on
-from tests.netns.traffic import INET, INET6, address, listener, ping, socket_in, tcp, udp
+from tests.netns.traffic import BRIEF, INET, INET6, address, listener, ping, socket_in, tcp, udp
 
 PORT = 8080
 POD1, POD2, POD3 = {"pod": "pod1"}, {"pod": "pod2"}, {"pod": "pod3"}
@@ -86,11 +86,11 @@ def test_what_rules_say_holds_on_the_wire(lab: Lab, cilium: Cilium, tmp_path: Pa
         ingressDeny=[{"fromEndpoints": endpoints(POD3)}],
     ))  # fmt: skip
     assert tcp(lab, "pod1", "pod2", family, PORT)
-    assert not tcp(lab, "pod1", "pod2", family, PORT + 1)
-    assert not udp(lab, "pod1", "pod2", family, PORT)
+    assert not tcp(lab, "pod1", "pod2", family, PORT + 1, patience=BRIEF)
+    assert not udp(lab, "pod1", "pod2", family, PORT, patience=BRIEF)
     assert ping(lab, "pod1", "pod2", family)
-    assert not tcp(lab, "pod3", "pod2", family, PORT)
-    assert not ping(lab, "pod3", "pod2", family)
+    assert not tcp(lab, "pod3", "pod2", family, PORT, patience=BRIEF)
+    assert not ping(lab, "pod3", "pod2", family, patience=BRIEF)
     assert tcp(lab, "pod2", "pod3", family, PORT)
 
 
@@ -98,10 +98,10 @@ def test_addresses_of_the_world_by_cidr(lab: Lab, cilium: Cilium, tmp_path: Path
     world = address(lab, "world", INET)
     impose(cilium, tmp_path, rule(POD1, egress=[{"toCIDR": [f"{world}/32"]}]))
     assert udp(lab, "pod1", "world")
-    assert not udp(lab, "pod1", "pod2")
+    assert not udp(lab, "pod1", "pod2", patience=BRIEF)
     forget_connections(lab)
     impose(cilium, tmp_path, rule(POD1, egress=[{"toCIDRSet": [{"cidr": "172.30.0.0/16", "except": [f"{world}/32"]}]}]))
-    assert not udp(lab, "pod1", "world")
+    assert not udp(lab, "pod1", "world", patience=BRIEF)
     listed = json.loads(cilium("identity", "list", "-o", "json").stdout)
     assert [row["labels"][0] for row in listed if row["kind"] == "cidr"] == [f"cidr:{world}/32", "cidr:172.30.0.0/16"]
     cilium("policy", "delete", "--all", "--yes")
@@ -115,7 +115,7 @@ def test_a_regeneration_makes_good_what_the_ipcache_lost(lab: Lab, cilium: Ciliu
     world = address(lab, "world", INET)
     impose(cilium, tmp_path, rule(POD1, egress=[{"toCIDR": [f"{world}/32"]}]))
     cilium("bpf", "ipcache", "delete", f"{world}/32", "--yes")
-    assert not udp(lab, "pod1", "world")
+    assert not udp(lab, "pod1", "world", patience=BRIEF)
     cilium("endpoint", "regenerate", str(lab.pod("pod1").endpoint))
     assert udp(lab, "pod1", "world")
 
@@ -130,22 +130,26 @@ class Callers:
     intruders: int = 0
 
     def __enter__(self) -> Callers:
-        self._server = listener(self.lab, "pod2", INET, socket.SOCK_DGRAM, PORT)
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=run) for run in (self._serve, self._call, self._intrude)]
+        self._server = listener(self.lab, "pod2", INET, socket.SOCK_DGRAM, PORT, BRIEF)
+        self._stop, self._silence = threading.Event(), threading.Event()
+        self._threads = [threading.Thread(target=run) for run in (self._call, self._intrude, self._serve)]
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        *callers, server = self._threads
         self._stop.set()
-        for thread in self._threads:
+        for thread in callers:
             thread.join()
+        # Only now: the last call is still to be answered.
+        self._silence.set()
+        server.join()
         self._server.close()
 
     def _serve(self) -> None:
         intruder = address(self.lab, "pod3", INET)
-        while not self._stop.is_set():
+        while not self._silence.is_set():
             try:
                 data, peer = self._server.recvfrom(16)
             except TimeoutError:

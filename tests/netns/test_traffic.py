@@ -12,7 +12,7 @@ import pytest
 from cilium_py.bpf.map import BpfMap
 from cilium_py.lab import Lab
 from cilium_py.loader.pins import FROM_CONTAINER
-from tests.netns.traffic import INET, INET6, listener, ping, socket_in, tcp, udp
+from tests.netns.traffic import BRIEF, INET, INET6, listener, ping, socket_in, tcp, udp
 
 IP_TRANSPARENT = 19
 
@@ -85,7 +85,7 @@ def test_spoofed_source_is_dropped(lab: Lab) -> None:
     with socket_in(lab, "pod1", INET, socket.SOCK_DGRAM) as client:
         client.setsockopt(socket.SOL_IP, IP_TRANSPARENT, 1)
         client.bind(("10.244.1.99", 0))
-        with listener(lab, "pod2", INET, socket.SOCK_DGRAM) as server:
+        with listener(lab, "pod2", INET, socket.SOCK_DGRAM, patience=BRIEF) as server:
             client.sendto(b"not me", server.getsockname())
             with pytest.raises(TimeoutError):
                 server.recv(100)
@@ -93,7 +93,7 @@ def test_spoofed_source_is_dropped(lab: Lab) -> None:
 
 
 def test_unknown_pod_cannot_be_reached(lab: Lab) -> None:
-    assert not ping(lab, "pod1", "10.244.1.200", INET, count=1)
+    assert not ping(lab, "pod1", "10.244.1.200", INET, count=1, patience=BRIEF)
 
 
 def test_programs_are_attached_as_asked(lab: Lab) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from cilium_py.lab import Lab, command
 
-SECONDS = 0.5
+SECONDS = 2.0
+"""How long to wait for what should come."""
+BRIEF = 0.25
 """How long to wait for what should not come."""
 
 INET, INET6 = socket.AF_INET, socket.AF_INET6
@@ -25,15 +27,15 @@ def address(lab: Lab, where: str, family: int) -> str:
     return pod.ipv4 if family == INET else pod.ipv6
 
 
-def socket_in(lab: Lab, where: str, family: int, kind: int) -> socket.socket:
+def socket_in(lab: Lab, where: str, family: int, kind: int, patience: float = SECONDS) -> socket.socket:
     with command.namespace(lab, where).entered():
         made = socket.socket(family, kind)
-    made.settimeout(SECONDS)
+    made.settimeout(patience)
     return made
 
 
-def listener(lab: Lab, where: str, family: int, kind: int, port: int = 0) -> socket.socket:
-    made = socket_in(lab, where, family, kind)
+def listener(lab: Lab, where: str, family: int, kind: int, port: int = 0, patience: float = SECONDS) -> socket.socket:
+    made = socket_in(lab, where, family, kind, patience)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.bind((address(lab, where, family), port))
     if kind == socket.SOCK_STREAM:
@@ -41,11 +43,19 @@ def listener(lab: Lab, where: str, family: int, kind: int, port: int = 0) -> soc
     return made
 
 
-def tcp(lab: Lab, sender: str, receiver: str, family: int = INET, port: int = 0, size: int = 200_000) -> bool:
+def tcp(
+    lab: Lab,
+    sender: str,
+    receiver: str,
+    family: int = INET,
+    port: int = 0,
+    size: int = 200_000,
+    patience: float = SECONDS,
+) -> bool:
     """Whether a connection can be made and carries bytes both ways."""
     with (
         listener(lab, receiver, family, socket.SOCK_STREAM, port) as server,
-        socket_in(lab, sender, family, socket.SOCK_STREAM) as client,
+        socket_in(lab, sender, family, socket.SOCK_STREAM, patience) as client,
     ):
         try:
             client.connect(server.getsockname()[:2])
@@ -68,11 +78,19 @@ def _carries(source: socket.socket, sink: socket.socket, size: int) -> bool:
     return bytes(got) == sent
 
 
-def udp(lab: Lab, sender: str, receiver: str, family: int = INET, port: int = 0, size: int = 100) -> bool:
+def udp(
+    lab: Lab,
+    sender: str,
+    receiver: str,
+    family: int = INET,
+    port: int = 0,
+    size: int = 100,
+    patience: float = SECONDS,
+) -> bool:
     """Whether a datagram arrives and its answer comes back."""
     with (
-        listener(lab, receiver, family, socket.SOCK_DGRAM, port) as server,
-        socket_in(lab, sender, family, socket.SOCK_DGRAM) as client,
+        listener(lab, receiver, family, socket.SOCK_DGRAM, port, patience) as server,
+        socket_in(lab, sender, family, socket.SOCK_DGRAM, patience) as client,
     ):
         sent = bytes(i & 0xFF for i in range(size))
         client.connect(server.getsockname()[:2])
@@ -85,10 +103,18 @@ def udp(lab: Lab, sender: str, receiver: str, family: int = INET, port: int = 0,
             return False
 
 
-def ping(lab: Lab, sender: str, receiver: str, family: int = INET, size: int = 56, count: int = 2) -> bool:
+def ping(
+    lab: Lab,
+    sender: str,
+    receiver: str,
+    family: int = INET,
+    size: int = 56,
+    count: int = 2,
+    patience: float = SECONDS,
+) -> bool:
     """Whether every echo request is answered."""
     version = "-4" if family == INET else "-6"
-    words = ["ping", version, "-n", f"-c{count}", "-i0.05", "-W1", f"-s{size}", receiver]
+    words = ["ping", version, "-n", f"-c{count}", "-i0.02", f"-W{patience}", f"-s{size}", receiver]
     return command.run(lab, sender, words, timeout=30).returncode == 0
 
 
@@ -109,6 +135,7 @@ class Stream:
         self._client.connect(self._server.getsockname()[:2])
         for end in (self._server, self._client):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+            end.settimeout(BRIEF)
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=run) for run in (self._echo, self._collect, self._send)]
         for thread in self._threads:
