@@ -9,6 +9,8 @@ import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
 from cilium_py.cli.family import build, group_of, layout_option, writing
+from cilium_py.cli.select import SelectingCommand, asked
+from cilium_py.cli.verbs import delete_selected, of_family
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.maps.ipcache import (
     MAP,
@@ -26,6 +28,7 @@ from cilium_py.schema.text import prefix as prefix_said
 from cilium_py.table import Family, OpenTable
 
 ipcache = group_of(MAP)
+TARGET = of_family(MAP, "cilium-py bpf ipcache")
 CLUSTER_HELP = "id of the cluster that the prefix belongs to"
 
 
@@ -173,17 +176,23 @@ def update(
     click.echo(f"Updated entry {prefix_text(row)} => {identity_text(row)}")
 
 
-@ipcache.command("delete")
-@click.argument("prefix")
+@ipcache.command("delete", cls=SelectingCommand, subject=TARGET.subject)
+@click.argument("prefix", required=False)
 @cluster_option
 @yes_option
 @settings
-def delete(where: Settings, prefix: str, cluster_id: int, yes: bool, dry_run: bool) -> None:
-    """Delete the entry of a prefix.
+def delete(where: Settings, prefix: str | None, cluster_id: int, yes: bool, dry_run: bool) -> None:
+    """Delete the entry of a prefix, or what is selected.
 
     \b
     cilium-py bpf ipcache delete 10.9.0.0/16 --yes
+    cilium-py bpf ipcache delete --where 'prefix in 10.9.0.0/16 and identity == 300' --dry-run
     """
+    if asked().selects and prefix is None:
+        delete_selected(TARGET, where, (), yes=yes, dry_run=dry_run)
+        return
+    if prefix is None or asked().selects:
+        raise WrongUsage("which entries?", "give either a prefix or options that select")
     network = _prefix_to_change(prefix, where.compat)
     said = prefix_said(network) + (f"@{cluster_id}" if cluster_id else "")
     confirm(f"Delete {said} from the ipcache?", yes or dry_run)

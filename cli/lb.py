@@ -13,6 +13,7 @@ import click
 from cilium_py.cli.context import Settings, output_option, settings, show, show_family
 from cilium_py.cli.family import group_of, layout_option
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, list_family, list_rows, no_options_in_compat
 from cilium_py.errors import CiliumPyError, MapMissing
 from cilium_py.maps import (
     lb_active,
@@ -71,7 +72,7 @@ maglev = group_of(lb_maglev.MAP)
 lb.add_command(maglev)
 
 
-@lb.command("list")
+@lb.command("list", cls=SelectingCommand, subject=Subject("lb", Row), arranges=True)
 @click.option("--revnat", is_flag=True, help="list the reverse NAT entries (lb revnat list)")
 @click.option("--frontends", is_flag=True, help="list the services without their backends (lb services list)")
 @click.option("--backends", is_flag=True, help="list the backends (lb backends list)")
@@ -95,13 +96,14 @@ def list_(where: Settings, output: str | None, layout: str | None, **flags: bool
     }
     for flag, definition in alone.items():
         if flags[flag]:
-            show_family(form, Family(definition, where.pins, layout))
+            list_family(where, form, Family(definition, where.pins, layout), subject=Subject.of(definition))
             return
     known = backends_by_id(where)
     family = Family(lb_services.MAP, where.pins, layout)
     if not form.compat:
-        show(form, (joined(row, known) for row in family.rows()), Row, TEXT)
+        list_rows(where, form, (joined(row, known) for row in family.rows()), Row, TEXT)
         return
+    no_options_in_compat(form)
     shape = GoTable[lb_services.Row](
         TITLES, lambda pair: compat_entry(pair, known), titles_when_empty=True, empty_without_map=True
     )

@@ -10,6 +10,7 @@ import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
 from cilium_py.errors import CiliumPyError, MapMissing, WrongUsage
 from cilium_py.maps.policy import EMPTY, LABEL_TITLE, MAP, TITLES, Row, cells, compat_entry, compat_order, order
 from cilium_py.node.identity import RESERVED
@@ -18,7 +19,7 @@ from cilium_py.policy.entries import PolicyMap
 from cilium_py.policy.ports import EVERYTHING, L4, LAST_PORT, PROTOCOLS, WITH_PORTS, exactly, port_range
 from cilium_py.render import Output
 from cilium_py.render.tabular import lines
-from cilium_py.schema import GoType, Pair
+from cilium_py.schema import GoType, Pair, Table
 from cilium_py.schema.text import number
 from cilium_py.table import explained
 
@@ -52,7 +53,7 @@ def policy() -> None:
     """Policy maps of endpoints: who may talk to them, and whom they may talk to."""
 
 
-@policy.command("get")
+@policy.command("get", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
 @click.argument("endpoint", required=False)
 @click.option("--all", "every", is_flag=True, help="of every endpoint")
 @click.option("-n", "--numeric", is_flag=True, help="show identities as numbers, not as labels")
@@ -74,6 +75,9 @@ def get(where: Settings, endpoint: str | None, every: bool, numeric: bool, outpu
         raise WrongUsage("which endpoint?", "give its id, or --all")
     found = entries.map_of(where.pins, scope_of(endpoint))
     view = View.of(where, numeric)
+    if asked().is_given:
+        list_selected(where, form, [found], view)
+        return
     listed = ordered(found, view)
     if form.compat and not form.is_text:
         from cilium_py.render.compat import write_document
@@ -85,7 +89,7 @@ def get(where: Settings, endpoint: str | None, every: bool, numeric: bool, outpu
         show(form, (pair.row for pair in listed), Row, MAP.text)
 
 
-@policy.command("list")
+@policy.command("list", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
 @output_option
 @settings
 def list_(where: Settings, output: str | None) -> None:
@@ -101,7 +105,9 @@ def list_(where: Settings, output: str | None) -> None:
 def show_all(where: Settings, form: Output, numeric: bool) -> None:
     found = entries.all_maps(where.pins)
     view = View.of(where, numeric)
-    if form.compat and not found:
+    if asked().is_given and found:
+        list_selected(where, form, found, view)
+    elif form.compat and not found:
         write_lines(["no maps found"])
     elif not found and where.recording is None and not where.paths.globals.is_dir():
         raise MapMissing(f"{where.paths.globals}: no such directory", "is Cilium running here?")
@@ -116,6 +122,17 @@ def show_all(where: Settings, form: Output, numeric: bool) -> None:
         ])  # fmt: skip
     else:
         show(form, (pair.row for each in found for pair in ordered(each, view)), Row, MAP.text)
+
+
+def list_selected(where: Settings, form: Output, found: list[PolicyMap], view: View) -> None:
+    """The entries that the options ask for, in one table."""
+    no_options_in_compat(form)
+    text = Table[Row](("ENDPOINT", *TITLES), lambda row: (row.endpoint, *cells(row, peer_of(row))), padded="none")
+    list_rows(where, form, (pair.row for each in found for pair in ordered(each, view)), Row, text)
+
+
+def peer_of(row: Row) -> str:
+    return ",".join(row.labels) or str(row.identity)
 
 
 def block(each: PolicyMap, view: View) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -11,7 +12,7 @@ import click
 from cilium_py.cli.context import Settings, show, show_family
 from cilium_py.cli.groups import Command
 from cilium_py.errors import CiliumPyError, WrongUsage
-from cilium_py.schema import MapDef
+from cilium_py.schema import Line, MapDef, Table
 
 if TYPE_CHECKING:
     from cilium_py.node.runtime import Clock
@@ -58,6 +59,12 @@ class Asked:
         self.count = False
         self.stats = False
 
+    def of(self, subject: Subject | None) -> Asked:
+        """The same options about other rows."""
+        other = copy(self)
+        other.subject = subject or self.subject
+        return other
+
     @property
     def selects(self) -> bool:
         return bool(self.given or self.where)
@@ -66,7 +73,12 @@ class Asked:
     def arranges(self) -> bool:
         return bool(self.sort or self.columns or self.stats or self.limit is not None)
 
-    @cached_property
+    @property
+    def is_given(self) -> bool:
+        """Whether any option is: without one, nothing of this is needed."""
+        return self.selects or self.arranges or self.count
+
+    @property
     def fields(self) -> Fields:
         return self.subject.fields()
 
@@ -76,15 +88,16 @@ class Asked:
         from cilium_py.select import expression, options, selection
         from cilium_py.select.tree import Not, all_of
 
-        parsed = [(expression.parse(text, self.fields), negated) for text, negated in self.where]
-        chosen = options.selected(self.given, self.fields, NodeNames(settings), self.subject.name)
+        fields = self.fields
+        parsed = [(expression.parse(text, fields), negated) for text, negated in self.where]
+        chosen = options.selected(self.given, fields, NodeNames(settings), self.subject.name)
         return selection.Selection(
-            self.fields,
+            fields,
             moment_of(settings),
             all_of(chosen, *(Not(node) if negated else node for node, negated in parsed)),
-            selection.orders(self.sort, self.fields),
+            selection.orders(self.sort, fields),
             self.limit,
-            selection.columns(self.columns, self.fields),
+            selection.columns(self.columns, fields),
         )
 
 
@@ -192,11 +205,14 @@ def narrowed(selection: Selection[Any], tables: Iterable[OpenTable[R]]) -> Itera
 
 def list_family(
     settings: Settings, output: Output, family: Family[R], tables: Iterable[OpenTable[R]] | None = None,
-    columns: Columns | None = None,
+    columns: Columns | None = None, subject: Subject | None = None,
 ) -> None:  # fmt: skip
-    """Write the rows of a family's maps that the options ask for. See context.show_family."""
-    wanted = asked()
-    if not (wanted.selects or wanted.arranges or wanted.count):
+    """Write the rows of a family's maps that the options ask for. See context.show_family.
+
+    `subject` is what the rows are, where a flag makes them others than those of the command.
+    """
+    wanted = asked().of(subject)
+    if not wanted.is_given:
         show_family(output, family, tables, columns)
         return
     selection = wanted.selection(settings)
@@ -210,6 +226,26 @@ def list_family(
             raise WrongUsage("--sort, --limit, --columns and --stats are ours", "without --compat they work")
         rows = family.ordered(found) if not wanted.sort else unordered(family.definition, found)
         show_arranged(output, rows, family.definition, selection, stats=wanted.stats)
+
+
+def no_options_in_compat(output: Output) -> None:
+    """Refuse options for rows that cilium-dbg joins in its own way."""
+    if output.compat and asked().is_given:
+        raise WrongUsage("options that select are ours", "without --compat they work")
+
+
+def list_rows(settings: Settings, output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R]) -> None:
+    """Write the rows that the options ask for, of rows that are no map's alone."""
+    wanted = asked()
+    if not wanted.is_given:
+        show(output, rows, row, text)
+        return
+    selection = wanted.selection(settings)
+    selected = selection.of(rows)
+    if wanted.count and not wanted.stats:
+        click.echo(sum(1 for _ in selected))
+    else:
+        _show_arranged(output, selected, row, text, selection, stats=wanted.stats)
 
 
 def counted(definition: MapDef[R], table: OpenTable[R]) -> int:
@@ -227,6 +263,13 @@ def show_arranged(
     output: Output, rows: Iterable[R], definition: MapDef[R], selection: Selection[R], *, stats: bool = False
 ) -> None:
     """Write rows in the order, the number and the columns that were asked for, or count them by what they have."""
+    _show_arranged(output, rows, definition.row, definition.text, selection, stats=stats)
+
+
+def _show_arranged(
+    output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R], selection: Selection[R], *,
+    stats: bool = False,
+) -> None:  # fmt: skip
     from cilium_py.select.selection import plain_table
 
     if stats:
@@ -236,7 +279,7 @@ def show_arranged(
         return
     arranged = selection.arranged(rows)
     if not selection.columns:
-        show(output, arranged, definition.row, definition.text)
+        show(output, arranged, row, text)
         return
-    shape, cut = selection.shape(definition.row)
+    shape, cut = selection.shape(row)
     show(output, map(cut, arranged), shape, plain_table(shape))

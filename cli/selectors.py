@@ -33,18 +33,15 @@ def options_of(subject: Subject, arranges: bool) -> list[click.Option]:
     made += [
         _option("--where", _where(False), "EXPR", "fields compared, such as 'bytes > 10M and not related'", names),
         _option("--not-where", _where(True), "EXPR", "", names, True),
-        click.Option(["--not", "negate"], is_flag=True, expose_value=False, help="negate the option after it"),
+        _flag("--not", None, "negate the option after it"),
     ]  # fmt: skip
     if arranges:
         made += [
             _option("--sort", _kept("sort"), "FIELD[:desc]", "sort by a field", _sorts(fields)),
             _option("--limit", _limit, "N", "show no more than N rows", multiple=False),
             _option("--columns", _kept("columns"), "FIELD,...", "show only these fields", names),
-            click.Option(["--count"], is_flag=True, expose_value=False, callback=_kept("count"), help="print how many"),
-            click.Option(
-                ["--stats"], is_flag=True, expose_value=False, callback=_kept("stats"),
-                help="count by protocol, direction, state and the like",
-            ),
+            _flag("--count", _kept("count"), "print how many"),
+            _flag("--stats", _kept("stats"), "count by protocol, direction, state and the like"),
         ]  # fmt: skip
     return made
 
@@ -54,9 +51,18 @@ def _option(
     multiple: bool = True,
 ) -> click.Option:  # fmt: skip
     return click.Option(
-        [name], metavar=metavar, help=help, multiple=multiple, hidden=hidden, expose_value=False, callback=callback,
-        shell_complete=complete,
+        [name, _variable(name)], metavar=metavar, help=help, multiple=multiple, hidden=hidden, expose_value=False,
+        callback=callback, shell_complete=complete,
     )  # fmt: skip
+
+
+def _flag(name: str, callback: Callback | None, help: str) -> click.Option:
+    return click.Option([name, _variable(name)], is_flag=True, expose_value=False, callback=callback, help=help)
+
+
+def _variable(name: str) -> str:
+    """No parameter of a command is called so: a command may have an argument `endpoint` of its own."""
+    return "selecting_" + name[2:].replace("-", "_")
 
 
 def _asked(ctx: click.Context) -> Asked:

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from cilium_py.bpf.directory import pins_of
-from cilium_py.cli.context import Settings, output_option, settings, show_family
+from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.cli.family import layout_option
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, list_family
 from cilium_py.maps import srv6_policy, srv6_sid, srv6_state, srv6_vrf
 from cilium_py.schema import MapDef
 from cilium_py.table import Family, explained
@@ -21,7 +22,7 @@ def srv6() -> None:
     """Segment routing over IPv6."""
 
 
-@srv6.command()
+@srv6.command(cls=SelectingCommand, subject=Subject.of(srv6_policy.MAP), arranges=True)
 @output_option
 @layout_option(srv6_policy.MAP)
 @settings
@@ -35,7 +36,7 @@ def policy(where: Settings, output: str | None, layout: str | None) -> None:
     list_map(where, srv6_policy.MAP, output, layout)
 
 
-@srv6.command()
+@srv6.command(cls=SelectingCommand, subject=Subject.of(srv6_sid.MAP), arranges=True)
 @output_option
 @layout_option(srv6_sid.MAP)
 @settings
@@ -49,7 +50,7 @@ def sid(where: Settings, output: str | None, layout: str | None) -> None:
     list_map(where, srv6_sid.MAP, output, layout)
 
 
-@srv6.command()
+@srv6.command(cls=SelectingCommand, subject=Subject.of(srv6_state.MAP), arranges=True)
 @output_option
 @layout_option(srv6_state.MAP)
 @settings
@@ -63,7 +64,7 @@ def state(where: Settings, output: str | None, layout: str | None) -> None:
     list_map(where, srv6_state.MAP, output, layout)
 
 
-@srv6.command()
+@srv6.command(cls=SelectingCommand, subject=Subject.of(srv6_vrf.MAP), arranges=True)
 @output_option
 @layout_option(srv6_vrf.MAP)
 @settings
@@ -84,4 +85,4 @@ def list_map(where: Settings, definition: MapDef[Any], output: str | None, layou
         for source in definition.sources:
             if source.pin not in pins_of(where.pins).names():
                 raise explained(OSError(errno.ENOENT, ""), pins_of(where.pins).path(source.pin))
-    show_family(form, Family(definition, where.pins, layout))
+    list_family(where, form, Family(definition, where.pins, layout))
