@@ -14,33 +14,14 @@ import click
 from cilium_py.cli.context import Settings, output_option, settings, show
 from cilium_py.cli.health_rows import HISTORY, PathRow, document, path_rows
 from cilium_py.cli.main import LazyGroup
-from cilium_py.errors import WrongUsage
-from cilium_py.health import diagnosis, durations, text, verdict
+from cilium_py.cli.parameters import time_option
+from cilium_py.health import diagnosis, text, verdict
 from cilium_py.health.client import Client, NoProber, find_socket
 from cilium_py.health.history import Summary
 from cilium_py.health.model import Report
 from cilium_py.paths import NodePaths
 from cilium_py.render import Output, write_value
 from cilium_py.schema import Line
-
-DEFAULT_TIMEOUT = 10.0
-
-
-class Duration(click.ParamType[float]):
-    """`500ms`, `10s`, `1m30s`; a bare number counts seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return durations.seconds(str(value))
-        except WrongUsage as error:
-            self.fail(f"{error.message}; {error.hint}", param, ctx)
-
-
-DURATION = Duration()
 
 
 def socket_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,9 +56,9 @@ def health() -> None:
 @click.option("--succinct", "form", flag_value="succinct", help="a line a node, each side in a word")
 @click.option("--matrix", "form", flag_value="matrix", help="nodes by paths, round-trip times in the cells")
 @click.option("--probe", is_flag=True, help="probe everything now")
-@click.option("--timeout", type=DURATION, default=DEFAULT_TIMEOUT, help="with --probe: take what there is then [10s]")
+@time_option("--timeout", "10s", "with --probe: take what there is then")
 @click.option("-w", "--watch", is_flag=True, help="go on, until interrupted")
-@click.option("--every", type=DURATION, default=2.0, help="with --watch: pause between two looks [2s]")
+@time_option("--every", "2s", "with --watch: pause between two looks")
 @socket_option
 @output_option
 @settings

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from cilium_py.cli.context import Settings, say, settings
-from cilium_py.cli.health import DURATION
+from cilium_py.cli.parameters import time_option
 from cilium_py.errors import WrongUsage
 from cilium_py.health.hello import PORT
 from cilium_py.net.namespace import NetNamespace
@@ -39,21 +39,27 @@ def _metrics(_ctx: click.Context, _param: click.Parameter, text: str | None) -> 
     return plain, number
 
 
+def _ratio(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if not 0 <= value <= 1:  # nan is not either
+        raise WrongUsage(f"--ratio {value}: not between 0 and 1")
+    return value
+
+
 @click.command()
 @click.option(
-    "--ratio", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+    "--ratio", type=float, metavar="0..1", default=0.5, show_default=True, callback=_ratio,
     help="base interval: 10 s, plus this times 100 s; times ln(1 + addresses)",
 )  # fmt: skip
-@click.option("--base-interval", type=DURATION, help="base interval, instead of --ratio")
-@click.option("--deadline", type=DURATION, default=10.0, help="of a probe [10s]")
+@time_option("--base-interval", None, "base interval, instead of --ratio")
+@time_option("--deadline", "10s", "of a probe")
 @click.option("--echoes", type=click.IntRange(1, 10), default=3, show_default=True, help="ICMP echoes of a probe")
 @port_option
 @click.option("--socket", "socket_path", metavar="PATH", type=click.Path(path_type=Path), help="socket of the API")
 @click.option("--metrics", metavar="[ADDRESS:]PORT", callback=_metrics, help="serve Prometheus metrics there")
 @click.option("--no-serve", is_flag=True, help="leave answering probes to `health serve`")
-@click.option("--refresh", type=DURATION, default=1.0, help="how often to look for new nodes [1s]")
-@click.option("--check", type=DURATION, default=60.0, help="how often to look after the health endpoint [1m]")
-@click.option("--patience", type=DURATION, default=300.0, help="launch it anew after so long without an answer [5m]")
+@time_option("--refresh", "1s", "how often to look for new nodes")
+@time_option("--check", "1m", "how often to look after the health endpoint")
+@time_option("--patience", "5m", "launch it anew after so long without an answer")
 @click.option("--detach", "in_background", is_flag=True, help="go on in the background, once all is in place")
 @click.option("--print-unit", is_flag=True, help="print a systemd unit that runs this command, and do nothing else")
 @settings
@@ -81,8 +87,6 @@ def run(ctx: click.Context, /, where: Settings, print_unit: bool, in_background:
         return
     config = NodeConfig.load(where.paths)
     base = given["base_interval"]
-    if base is not None and base <= 0:
-        raise WrongUsage("--base-interval: must be more than nothing")
     options = Options(
         manner=Manner(given["port"], given["deadline"], given["echoes"], config.mtu),
         schedule=Schedule(base) if base is not None else Schedule.of_ratio(given["ratio"]),
@@ -158,6 +162,8 @@ def _words(ctx: click.Context) -> list[str]:
         if name in ("print_unit", "in_background") or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         value = ctx.params[name]
+        if isinstance(value, Path):
+            value = value.absolute()
         if isinstance(value, tuple):
             value = ":".join((f"[{value[0]}]" if ":" in value[0] else value[0], str(value[1])))
         words += [parameter.opts[0]] if isinstance(value, bool) else [parameter.opts[0], f"{value}"]

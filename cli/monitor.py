@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cilium_py.cli.context import Settings, say, settings
+from cilium_py.cli.parameters import time_option
 from cilium_py.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _several(*names: str, metavar: str, text: str) -> Callable[[F], F]:
 @click.option("--since-start", is_flag=True, help="count by kind and reason instead, and print the counts at the end")
 @click.option("--last", type=click.IntRange(1), metavar="N", help="print only the last N events, at the end")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="end after N events")
-@click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="end after that time")
+@time_option("--timeout", None, "end after that time")
 @click.option("--pages", type=click.IntRange(1, 1 << 16), metavar="N", help="memory for each CPU, a power of two")
 @click.option("--take-over", is_flag=True, help="read even if another process does: it gets no more events")
 @click.option("--monitor-socket", metavar="PATH", help="read what a Cilium agent passes on, instead of the map")

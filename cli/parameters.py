@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
     A = TypeVar("A", IPv4Address, IPv6Address)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LONGEST_TIME = 86400.0
 
 
 def address(kind: Callable[[str], A]) -> Callable[[click.Context, click.Parameter, str | None], A | None]:
@@ -26,6 +30,23 @@ def address(kind: Callable[[str], A]) -> Callable[[click.Context, click.Paramete
             raise WrongUsage(f"{param.opts[0]} {text!r}: not an address of that kind") from error
 
     return parse
+
+
+def time_option(name: str, default: str | None, text: str) -> Callable[[F], F]:
+    """An option that is a time, passed in seconds: `500ms`, `10s`, `1m30s`; a bare number counts seconds."""
+    shown = f"{text} [{default}]" if default else text
+    return click.option(name, metavar="TIME", default=default, callback=_seconds, help=shown)
+
+
+def _seconds(_ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    from cilium_py.health import durations
+
+    seconds = durations.seconds(text)
+    if not 0 < seconds <= LONGEST_TIME:
+        raise WrongUsage(f"{param.opts[0]} {text}: not more than nothing and at most a day")
+    return seconds
 
 
 def mac(_ctx: click.Context, _param: click.Parameter, text: str | None) -> bytes | None:

@@ -9,7 +9,7 @@ from cilium_py.errors import WrongUsage
 NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 SECOND = NS["s"]
 
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 
 
 def text(nanoseconds: int) -> str:
@@ -34,7 +34,7 @@ def of_seconds(seconds: float) -> str:
 
 def seconds(written: str) -> float:
     """Read `1m30s` or `500ms`; a bare number counts seconds. Raises WrongUsage."""
-    if re.fullmatch(r"\d+(\.\d+)?", written):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
         return float(written)
     parts = _PART.findall(written)
     if not parts or "".join(number + unit for number, unit in parts) != written:

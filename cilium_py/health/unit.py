@@ -24,7 +24,7 @@ KillMode=process
 LimitNOFILE=16384
 CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN CAP_SYS_ADMIN CAP_BPF CAP_PERFMON
 CapabilityBoundingSet=CAP_SYS_RESOURCE CAP_KILL CAP_DAC_OVERRIDE
-ProtectHome=yes
+ProtectHome=read-only
 
 [Install]
 WantedBy=multi-user.target
@@ -34,5 +34,5 @@ WantedBy=multi-user.target
 def text(paths: NodePaths, program: Sequence[str], arguments: Sequence[str]) -> str:
     """The unit of a prober of this node; arguments are those of `health run`."""
     where = ["--bpf-root", str(paths.bpf_root), "--state-dir", str(paths.state_dir)]
-    command = shlex.join([*program, *where, "health", "run", *arguments]).replace("%", "%%")
+    command = shlex.join([*program, *where, "health", "run", *arguments]).replace("%", "%%").replace("$", "$$")
     return TEMPLATE.format(state_dir=paths.state_dir, file=FILE, command=command)
