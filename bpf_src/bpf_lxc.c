@@ -179,81 +179,14 @@ int cil_from_container(struct __sk_buff *ctx)
 	return IS_ERR(ret) ? drop_from_container(ctx, UNKNOWN_ID, ret, ext_err, __LINE__) : ret;
 }
 
-/* The way in, by the policy program. */
-
-SEC("tc")
-int tail_ipv4_policy(struct __sk_buff *ctx)
-{
-	__u32 src_label = ctx_load_and_clear(ctx, CB_SRC_LABEL);
-	bool from_host = ctx_load_and_clear(ctx, CB_FROM_HOST);
-	bool redirect = ctx_load(ctx, CB_DELIVERY_REDIRECT);
-	__s8 ext_err = 0;
-	int ret = deliver_by_policy(ctx, false, src_label, redirect, from_host, &ext_err);
-
-	return IS_ERR(ret) ? drop_to_container(ctx, src_label, ret, ext_err, __LINE__) : ret;
-}
-
-SEC("tc")
-int tail_ipv6_policy(struct __sk_buff *ctx)
-{
-	__u32 src_label = ctx_load_and_clear(ctx, CB_SRC_LABEL);
-	bool from_host = ctx_load_and_clear(ctx, CB_FROM_HOST);
-	bool redirect = ctx_load(ctx, CB_DELIVERY_REDIRECT);
-	__s8 ext_err = 0;
-	int ret = deliver_by_policy(ctx, true, src_label, redirect, from_host, &ext_err);
-
-	return IS_ERR(ret) ? drop_to_container(ctx, src_label, ret, ext_err, __LINE__) : ret;
-}
-
-SEC("tc")
-int tail_ipv4_ct_ingress_policy_only(struct __sk_buff *ctx)
-{
-	__s8 ext_err = 0;
-	int ret = ct_to_container(ctx, false);
-
-	if (!IS_ERR(ret))
-		ret = tail_call_internal(ctx, CILIUM_CALL_IPV4_TO_LXC_POLICY_ONLY, &ext_err);
-	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
-}
-
-SEC("tc")
-int tail_ipv6_ct_ingress_policy_only(struct __sk_buff *ctx)
-{
-	__s8 ext_err = 0;
-	int ret = ct_to_container(ctx, true);
-
-	if (!IS_ERR(ret))
-		ret = tail_call_internal(ctx, CILIUM_CALL_IPV6_TO_LXC_POLICY_ONLY, &ext_err);
-	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
-}
-
-SEC("tc")
-int cil_lxc_policy(struct __sk_buff *ctx)
-{
-	__s8 ext_err = 0;
-	__be16 proto;
-	int ret;
-
-	if (!validate_ethertype(ctx, &proto))
-		ret = DROP_UNSUPPORTED_L2;
-	else if (enable_ipv4 && proto == bpf_htons(ETH_P_IP))
-		ret = tail_call_internal(ctx, CILIUM_CALL_IPV4_CT_INGRESS_POLICY_ONLY, &ext_err);
-	else if (enable_ipv6 && proto == bpf_htons(ETH_P_IPV6))
-		ret = tail_call_internal(ctx, CILIUM_CALL_IPV6_CT_INGRESS_POLICY_ONLY, &ext_err);
-	else
-		ret = DROP_UNKNOWN_L3;
-
-	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
-}
-
-/* The way in, by the endpoint's interface. */
+/* The way in. */
 
 SEC("tc")
 int tail_ipv4_to_endpoint(struct __sk_buff *ctx)
 {
 	__u32 src_label = ctx_load_and_clear(ctx, CB_SRC_LABEL);
 	__s8 ext_err = 0;
-	int ret = deliver_by_interface(ctx, false, &src_label, &ext_err);
+	int ret = deliver_to_container(ctx, false, &src_label, &ext_err);
 
 	return IS_ERR(ret) ? drop_to_container(ctx, src_label, ret, ext_err, __LINE__) : ret;
 }
@@ -263,7 +196,7 @@ int tail_ipv6_to_endpoint(struct __sk_buff *ctx)
 {
 	__u32 src_label = ctx_load_and_clear(ctx, CB_SRC_LABEL);
 	__s8 ext_err = 0;
-	int ret = deliver_by_interface(ctx, true, &src_label, &ext_err);
+	int ret = deliver_to_container(ctx, true, &src_label, &ext_err);
 
 	return IS_ERR(ret) ? drop_to_container(ctx, src_label, ret, ext_err, __LINE__) : ret;
 }
@@ -287,6 +220,25 @@ int tail_ipv6_ct_ingress(struct __sk_buff *ctx)
 
 	if (!IS_ERR(ret))
 		ret = tail_call_internal(ctx, CILIUM_CALL_IPV6_TO_ENDPOINT, &ext_err);
+	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
+}
+
+SEC("tc")
+int cil_lxc_policy(struct __sk_buff *ctx)
+{
+	__s8 ext_err = 0;
+	__be16 proto;
+	int ret;
+
+	if (!validate_ethertype(ctx, &proto))
+		ret = DROP_UNSUPPORTED_L2;
+	else if (enable_ipv4 && proto == bpf_htons(ETH_P_IP))
+		ret = tail_call_internal(ctx, CILIUM_CALL_IPV4_CT_INGRESS, &ext_err);
+	else if (enable_ipv6 && proto == bpf_htons(ETH_P_IPV6))
+		ret = tail_call_internal(ctx, CILIUM_CALL_IPV6_CT_INGRESS, &ext_err);
+	else
+		ret = DROP_UNKNOWN_L3;
+
 	return drop_to_container(ctx, ctx_load(ctx, CB_SRC_LABEL), ret, ext_err, __LINE__);
 }
 
@@ -316,8 +268,10 @@ int cil_to_container(struct __sk_buff *ctx)
 	site.src_label = identity;
 	trace_packet(ctx, &site);
 
-	if (proto != bpf_htons(ETH_P_ARP))
+	if (proto != bpf_htons(ETH_P_ARP)) {
 		ctx_store(ctx, CB_SRC_LABEL, identity);
+		ctx_store(ctx, CB_DELIVERY, DELIVERY_INTERFACE);
+	}
 	if (enable_ipv4 && proto == bpf_htons(ETH_P_IP))
 		ret = tail_call_internal(ctx, CILIUM_CALL_IPV4_CT_INGRESS, &ext_err);
 	else if (enable_ipv6 && proto == bpf_htons(ETH_P_IPV6))
@@ -337,17 +291,13 @@ struct cilium_calls cilium_calls SEC(".maps") = {
 		[CILIUM_CALL_ARP] = &tail_handle_arp,
 		[CILIUM_CALL_IPV4_FROM_LXC] = &tail_handle_ipv4,
 		[CILIUM_CALL_IPV6_FROM_LXC] = &tail_handle_ipv6,
-		[CILIUM_CALL_IPV4_TO_LXC_POLICY_ONLY] = &tail_ipv4_policy,
-		[CILIUM_CALL_IPV6_TO_LXC_POLICY_ONLY] = &tail_ipv6_policy,
 		[CILIUM_CALL_IPV4_TO_ENDPOINT] = &tail_ipv4_to_endpoint,
 		[CILIUM_CALL_IPV6_TO_ENDPOINT] = &tail_ipv6_to_endpoint,
 		[CILIUM_CALL_IPV4_FROM_LXC_CONT] = &tail_handle_ipv4_cont,
 		[CILIUM_CALL_IPV6_FROM_LXC_CONT] = &tail_handle_ipv6_cont,
 		[CILIUM_CALL_IPV4_CT_INGRESS] = &tail_ipv4_ct_ingress,
-		[CILIUM_CALL_IPV4_CT_INGRESS_POLICY_ONLY] = &tail_ipv4_ct_ingress_policy_only,
 		[CILIUM_CALL_IPV4_CT_EGRESS] = &tail_ipv4_ct_egress,
 		[CILIUM_CALL_IPV6_CT_INGRESS] = &tail_ipv6_ct_ingress,
-		[CILIUM_CALL_IPV6_CT_INGRESS_POLICY_ONLY] = &tail_ipv6_ct_ingress_policy_only,
 		[CILIUM_CALL_IPV6_CT_EGRESS] = &tail_ipv6_ct_egress,
 		[CILIUM_CALL_IPV4_NO_SERVICE] = &tail_no_service_ipv4,
 		[CILIUM_CALL_IPV6_NO_SERVICE] = &tail_no_service_ipv6,

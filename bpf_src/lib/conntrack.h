@@ -95,6 +95,7 @@ static __always_inline void ct_reopen(struct ct_entry *entry)
 __verified_alone int ct_entry_turn(struct ct_entry *entry, bool tcp, enum ct_dir dir, __u8 flags)
 {
 	bool alive;
+	int turned = 0, worth;
 
 	if (!entry)
 		return 0;
@@ -103,15 +104,15 @@ __verified_alone int ct_entry_turn(struct ct_entry *entry, bool tcp, enum ct_dir
 		if (alive && !(flags & TCP_SYN))
 			entry->seen_non_syn = 1;
 		ct_close(entry, dir, flags);
-		ct_refresh(entry, ct_lifetime(entry, tcp, dir), dir, flags);
-		return trace_payload_len;
-	}
-	if ((flags & TCP_SYN) && (entry->rx_closing || entry->tx_closing)) {
+		turned = trace_payload_len;
+	} else if ((flags & TCP_SYN) && (entry->rx_closing || entry->tx_closing)) {
 		ct_reopen(entry);
-		ct_refresh(entry, ct_syn_timeout, dir, flags);
-		return CT_REOPENED;
+		turned = CT_REOPENED;
+	} else if (!alive) {
+		return 0;
 	}
-	return alive ? ct_refresh(entry, ct_lifetime(entry, tcp, dir), dir, flags) : 0;
+	worth = ct_refresh(entry, ct_lifetime(entry, tcp, dir), dir, flags);
+	return turned ? turned : worth;
 }
 
 /*

@@ -8,17 +8,26 @@
 
 /*
  * Scratch words that travel with the packet through tail calls. A policy program is called with
- * the source identity, whether to redirect, and whether the packet comes from the host, so these
- * slots are an interface.
+ * the source identity, how to deliver, and whether the packet comes from the host, so these slots
+ * are an interface.
  */
 enum cb_slot {
 	CB_SRC_LABEL = 0,
 	CB_PROXY_MAGIC = 0,
-	CB_DELIVERY_REDIRECT = 1,
+	CB_DELIVERY = 1,
 	CB_CLUSTER_ID_INGRESS = 2,
 	CB_SERVICE = 2,
 	CB_FROM_HOST = 3,
 	CB_FROM_TUNNEL = 4,
+};
+
+/* What becomes of a packet that may enter the endpoint. */
+enum delivery {
+	/* the caller of the policy program does what the verdict says */
+	DELIVERY_VERDICT = 0,
+	DELIVERY_REDIRECT = 1,
+	/* it is on the endpoint's own interface already */
+	DELIVERY_INTERFACE = 2,
 };
 
 /* Bits of tc_index: the packet comes from a proxy and must not be sent there again. */

@@ -35,7 +35,7 @@ static __always_inline int local_delivery(struct __sk_buff *ctx, bool ipv6, __u3
 
 	/* It may yet be dropped; then the receiver counts the drop. */
 	if (enable_local_delivery_metrics)
-		update_metrics(ctx->len, dir, REASON_FORWARDED);
+		count_packet(ctx->len, dir, REASON_FORWARDED);
 
 	if (enable_endpoint_routes && !enable_host_routing) {
 		/* The receiver's program on its own interface applies the policy. */
@@ -45,7 +45,7 @@ static __always_inline int local_delivery(struct __sk_buff *ctx, bool ipv6, __u3
 	}
 
 	ctx_store(ctx, CB_SRC_LABEL, src_label);
-	ctx_store(ctx, CB_DELIVERY_REDIRECT, 1);
+	ctx_store(ctx, CB_DELIVERY, DELIVERY_REDIRECT);
 	ctx_store(ctx, CB_CLUSTER_ID_INGRESS, 0);
 	ctx_store(ctx, CB_FROM_HOST, 0);
 	return tail_call_policy(ctx, ep->lxc_id);

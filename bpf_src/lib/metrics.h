@@ -38,22 +38,31 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } cilium_metrics SEC(".maps");
 
-__verified_alone int update_metrics_at(__u32 bytes, __u8 dir, __u8 reason, __u16 line, __u8 file)
+static __always_inline void count_packet_at(__u32 bytes, __u8 dir, __u8 reason, __u16 line,
+					    __u8 file)
 {
 	struct metrics_key key = { .reason = reason, .dir = dir, .line = line, .file = file };
-	struct metrics_value *value, first;
+	struct metrics_value first = { .count = 1, .bytes = bytes }, *value;
 
 	value = bpf_map_lookup_elem(&cilium_metrics, &key);
 	if (likely(value)) {
 		value->count++;
 		value->bytes += bytes;
-		return 0;
+		return;
 	}
-	first.count = 1;
-	first.bytes = bytes;
 	bpf_map_update_elem(&cilium_metrics, &key, &first, BPF_ANY);
+}
+
+__verified_alone int update_metrics_at(__u32 bytes, __u8 dir, __u8 reason, __u16 line, __u8 file)
+{
+	count_packet_at(bytes, dir, reason, line, file);
 	return 0;
 }
 
+/* For what seldom happens. */
 #define update_metrics(bytes, dir, reason) \
 	update_metrics_at(bytes, dir, reason, __LINE__, SOURCE_FILE_ID)
+
+/* For what happens to each packet: without a call. */
+#define count_packet(bytes, dir, reason) \
+	count_packet_at(bytes, dir, reason, __LINE__, SOURCE_FILE_ID)

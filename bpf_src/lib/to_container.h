@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The way into an endpoint: by its policy program, called by whoever has a packet for it, or by
- * its own interface. Either way two programs a family: parse and find the connection; apply policy
- * and deliver.
+ * The way into an endpoint, in two programs a family: parse and find the connection; apply policy
+ * and deliver. Both are the same for packets that another program brings to the endpoint's policy
+ * program and for those that the stack sends to its interface.
  */
 #pragma once
 
@@ -150,18 +150,15 @@ static __always_inline bool ingress_loopback(union ct_buffer *buffer, bool ipv6)
  * drop reason.
  */
 static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, __u32 src_label,
-					      __be16 *proxy_port, __s8 *ext_err)
+					      const union v6addr *source, __be16 *proxy_port,
+					      __s8 *ext_err)
 {
 	union ct_buffer *buffer = ct_buffer(ipv6);
 	struct ct_state state = {};
-	union v6addr source = {};
 	struct ct_packet *packet;
 	bool to_proxy = false;
 	int ret;
 
-	ret = source_address(ctx, ipv6, &source);
-	if (IS_ERR(ret))
-		return ret;
 	if (!buffer || ct_tuple_unset(buffer, ipv6))
 		return DROP_INVALID_TC_BUFFER;
 	packet = &buffer->packet;
@@ -172,7 +169,7 @@ static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, 
 		/* What comes from the egress proxy has been there. */
 		to_proxy = packet->state.proxy_redirect && !from_egress_proxy(ctx);
 		if (enable_per_packet_lb && !to_proxy && unlikely(packet->state.rev_nat_index)) {
-			ret = service_reverse(ctx, buffer, ipv6, &source);
+			ret = service_reverse(ctx, buffer, ipv6, source);
 			if (IS_ERR(ret))
 				return ret;
 		}
@@ -181,7 +178,7 @@ static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, 
 		state.loopback = ingress_loopback(buffer, ipv6);
 		/* What comes from the ingress proxy has been let in by it. */
 		if (!from_ingress_proxy(ctx) && !state.loopback) {
-			ret = ingress_policy(ctx, buffer, ipv6, src_label, &source, proxy_port,
+			ret = ingress_policy(ctx, buffer, ipv6, src_label, source, proxy_port,
 					     ext_err);
 			if (ret != TC_ACT_OK)
 				return ret;
@@ -197,29 +194,11 @@ static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, 
 
 	if (to_proxy) {
 		trace_to_container(ctx, TRACE_TO_PROXY, ipv6, packet, src_label,
-				   bpf_ntohs(*proxy_port), &source);
+				   bpf_ntohs(*proxy_port), source);
 		return POLICY_ACT_PROXY_REDIRECT;
 	}
-	trace_to_container(ctx, TRACE_TO_LXC, ipv6, packet, src_label, endpoint_id, &source);
+	trace_to_container(ctx, TRACE_TO_LXC, ipv6, packet, src_label, endpoint_id, source);
 	return TC_ACT_OK;
-}
-
-/* The policy program's second half. */
-static __always_inline int deliver_by_policy(struct __sk_buff *ctx, bool ipv6, __u32 src_label,
-					     bool redirect, bool from_host, __s8 *ext_err)
-{
-	__be16 proxy_port = 0;
-	int ret;
-
-	ret = admit_to_container(ctx, ipv6, src_label, &proxy_port, ext_err);
-	if (ret == POLICY_ACT_PROXY_REDIRECT) {
-		ret = redirect_to_proxy(ctx, proxy_port);
-		ctx_store(ctx, CB_PROXY_MAGIC, ctx->mark);
-		return ret;
-	}
-	if (ret == TC_ACT_OK && redirect)
-		return redirect_ep(ctx, interface_ifindex, from_host);
-	return ret;
 }
 
 /*
@@ -240,10 +219,45 @@ static __always_inline __u32 better_source_label(__u32 src_label, const union v6
 	return remote->sec_identity;
 }
 
-/* The interface program's second half; *src_label is improved. */
-static __always_inline int deliver_by_interface(struct __sk_buff *ctx, bool ipv6, __u32 *src_label,
+/*
+ * What the stack sends has not met a program yet that would know its sender. False: neighbour
+ * discovery is between it and the endpoint.
+ */
+static __always_inline bool receive_from_stack(struct __sk_buff *ctx, bool ipv6, __u32 *src_label,
+					       const union v6addr *source)
+{
+	struct ipv6hdr *ip6;
+	__u8 type;
+
+	if (ipv6) {
+		ip6 = ipv6_header(ctx);
+		if (ip6 && icmp6_is_ndp(ctx, ip6, &type))
+			return false;
+	}
+	*src_label = better_source_label(*src_label, source, ipv6);
+	if (enable_local_delivery_metrics)
+		count_packet(ctx->len, METRIC_INGRESS, REASON_FORWARDED);
+	return true;
+}
+
+static __always_inline int deliver_to_proxy(struct __sk_buff *ctx, bool ipv6, __be16 proxy_port,
+					    enum delivery delivery, __s8 *ext_err)
+{
+	int ret;
+
+	if (delivery == DELIVERY_INTERFACE)
+		return redirect_to_proxy_hairpin(ctx, ipv6, proxy_port, ext_err);
+	ret = redirect_to_proxy(ctx, proxy_port);
+	ctx_store(ctx, CB_PROXY_MAGIC, ctx->mark);
+	return ret;
+}
+
+/* Second program. *src_label is improved where a better one is known. */
+static __always_inline int deliver_to_container(struct __sk_buff *ctx, bool ipv6, __u32 *src_label,
 						__s8 *ext_err)
 {
+	bool from_host = ctx_load_and_clear(ctx, CB_FROM_HOST);
+	enum delivery delivery = ctx_load(ctx, CB_DELIVERY);
 	union v6addr source = {};
 	__be16 proxy_port = 0;
 	int ret;
@@ -251,19 +265,13 @@ static __always_inline int deliver_by_interface(struct __sk_buff *ctx, bool ipv6
 	ret = source_address(ctx, ipv6, &source);
 	if (IS_ERR(ret))
 		return ret;
-	if (ipv6) {
-		struct ipv6hdr *ip6 = ipv6_header(ctx);
-		__u8 type;
+	if (delivery == DELIVERY_INTERFACE && !receive_from_stack(ctx, ipv6, src_label, &source))
+		return TC_ACT_OK;
 
-		if (ip6 && icmp6_is_ndp(ctx, ip6, &type))
-			return TC_ACT_OK;
-	}
-	*src_label = better_source_label(*src_label, &source, ipv6);
-	if (enable_local_delivery_metrics)
-		update_metrics(ctx->len, METRIC_INGRESS, REASON_FORWARDED);
-
-	ret = admit_to_container(ctx, ipv6, *src_label, &proxy_port, ext_err);
+	ret = admit_to_container(ctx, ipv6, *src_label, &source, &proxy_port, ext_err);
 	if (ret == POLICY_ACT_PROXY_REDIRECT)
-		return redirect_to_proxy_hairpin(ctx, ipv6, proxy_port, ext_err);
+		return deliver_to_proxy(ctx, ipv6, proxy_port, delivery, ext_err);
+	if (ret == TC_ACT_OK && delivery == DELIVERY_REDIRECT)
+		return redirect_ep(ctx, interface_ifindex, from_host);
 	return ret;
 }

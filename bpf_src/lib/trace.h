@@ -87,19 +87,19 @@ static __always_inline void trace_metrics(__u64 bytes, const struct trace_site *
 {
 	switch (site->point) {
 	case TRACE_TO_LXC:
-		update_metrics_at(bytes, METRIC_INGRESS, REASON_FORWARDED, line, file);
+		count_packet_at(bytes, METRIC_INGRESS, REASON_FORWARDED, line, file);
 		break;
 	case TRACE_TO_HOST:
 	case TRACE_TO_STACK:
 	case TRACE_TO_OVERLAY:
 	case TRACE_TO_NETWORK:
-		update_metrics_at(bytes, METRIC_EGRESS, REASON_FORWARDED, line, file);
+		count_packet_at(bytes, METRIC_EGRESS, REASON_FORWARDED, line, file);
 		break;
 	case TRACE_FROM_HOST:
 	case TRACE_FROM_STACK:
 	case TRACE_FROM_OVERLAY:
 	case TRACE_FROM_NETWORK:
-		update_metrics_at(bytes, METRIC_INGRESS, REASON_PLAINTEXT, line, file);
+		count_packet_at(bytes, METRIC_INGRESS, REASON_PLAINTEXT, line, file);
 		break;
 	case TRACE_FROM_LXC:
 	case TRACE_FROM_PROXY:

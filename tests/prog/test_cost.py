@@ -19,4 +19,4 @@ def test_every_slot_has_its_program(host_routing: Datapath) -> None:
     """Apart from the three entries every program stands in the endpoint's calls map."""
     calls = [key for key in range(48) if host_routing.calls(CLIENT.id).lookup(key.to_bytes(4, "little"))]
     assert len(calls) == len(host_routing.programs(CLIENT.id)) - 3
-    assert {7, 10, 11, 12, 26, 27, 29, 30, 32, 33} <= set(calls)
+    assert {7, 10, 13, 14, 26, 27, 28, 30, 31, 33} <= set(calls)
