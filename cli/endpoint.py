@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cilium_py.endpoint.model import Endpoint
     from cilium_py.endpoint.view import EndpointRow, HealthRow
     from cilium_py.health.model import Path, Report
+    from cilium_py.render import Output
 
 TITLES = (
     "ENDPOINT", "POLICY (ingress)", "POLICY (egress)", "IDENTITY", "LABELS (source:key[=value])", "IPv6", "IPv4",
@@ -67,7 +68,7 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
     cilium-py endpoint list
     cilium-py endpoint list -o json | jq -r '.[] | select(.status != "ready").endpoint'
     """
-    from cilium_py.endpoint import store
+    from cilium_py.endpoint import api, store
     from cilium_py.endpoint.view import EndpointRow, row
     from cilium_py.node.config import NodeConfig
     from cilium_py.render.tabular import lines
@@ -75,6 +76,9 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
 
     form = where.output(output)
     node = NodeConfig.load(where.paths)
+    if form.compat and not form.is_text:
+        _write_api(form, [api.endpoint(where.paths, node, found) for found in store.all(where.paths)])
+        return
     rows = [row(where.paths, node, found) for found in store.all(where.paths)]
     if not form.is_text:
         show(form, rows, EndpointRow, Line[EndpointRow](str))
@@ -108,17 +112,15 @@ def get(where: Settings, endpoint_id: int | None, labels: tuple[str, ...], outpu
     cilium-py endpoint get 1 -o jsonpath='{[0].status.networking.mac}'
     cilium-py endpoint get -l app=web
     """
-    from cilium_py.endpoint import naming, store
-    from cilium_py.endpoint.view import document
+    from cilium_py.endpoint import api, naming, store
     from cilium_py.node.config import NodeConfig
-    from cilium_py.render import write_value
 
     if (endpoint_id is None) != bool(labels):
         raise WrongUsage("name one endpoint, or labels", hint="cilium-py endpoint list")
     form = where.output(output)
     found = naming.having(where.paths, labels) if endpoint_id is None else [store.load(where.paths, endpoint_id)]
     node = NodeConfig.load(where.paths)
-    write_value(sys.stdout.buffer, form, [document(where.paths, node, each) for each in found])
+    _write_api(form, [api.endpoint(where.paths, node, each) for each in found])
 
 
 @endpoint.command()
@@ -132,16 +134,19 @@ def log(where: Settings, endpoint_id: int, output: str | None) -> None:
     cilium-py endpoint log 1 | head -n5
     cilium-py endpoint log 1 -o json | jq '.[] | select(.code != "OK")'
     """
-    from cilium_py.endpoint import history, store
+    from cilium_py.endpoint import api, history, store
     from cilium_py.endpoint.history import Entry
     from cilium_py.schema import Table
 
-    store.load(where.paths, endpoint_id)
+    form, found = where.output(output), store.load(where.paths, endpoint_id)
+    if form.compat and not form.is_text:
+        _write_api(form, api.log(where.paths, found))
+        return
     columns = Table[Entry](
         ("Timestamp", "Status", "State", "Message"),
         lambda entry: (entry.timestamp, entry.code, entry.state, entry.message),
     )
-    show(where.output(output), reversed(history.entries(where.paths, endpoint_id)), Entry, columns)
+    show(form, reversed(history.entries(where.paths, endpoint_id)), Entry, columns)
 
 
 @endpoint.command()
@@ -154,7 +159,7 @@ def health(where: Settings, endpoint_id: int, output: str | None) -> None:
     \b
     cilium-py endpoint health 1
     """
-    from cilium_py.endpoint import store
+    from cilium_py.endpoint import api, store
     from cilium_py.endpoint.view import health as health_of
     from cilium_py.health.client import reported
     from cilium_py.node.config import NodeConfig
@@ -163,6 +168,9 @@ def health(where: Settings, endpoint_id: int, output: str | None) -> None:
     form = where.output(output)
     node, endpoint = NodeConfig.load(where.paths), store.load(where.paths, endpoint_id)
     found = health_of(where.paths, node, endpoint)
+    if form.compat and not form.is_text:
+        _write_api(form, api.health_words(found))
+        return
     probes = reported(where.paths)
     probed = _paths_to(endpoint, probes) if probes is not None else []
     if not form.is_text:
@@ -209,7 +217,7 @@ def config(
     cilium-py endpoint config 1 IngressEnforcement=enable Debug=disable
     cilium-py endpoint config --list-options
     """
-    from cilium_py.endpoint import store, view
+    from cilium_py.endpoint import api, store, view
     from cilium_py.endpoint.options import OPTIONS
     from cilium_py.schema import Line
 
@@ -225,8 +233,12 @@ def config(
         regenerate(where.paths, endpoint_id, Build(options=changes, reason="options changed"))
         click.echo(f"Endpoint {endpoint_id} configuration updated successfully")
         return
+    form, found = where.output(output), store.load(where.paths, endpoint_id)
+    if form.compat and not form.is_text:
+        _write_api(form, api.configuration(found))
+        return
     text = Line[view.OptionRow](lambda row: f"{row.option:<28}: {view.option_word(row.option, row.value)}")
-    show(where.output(output), view.options(store.load(where.paths, endpoint_id)), view.OptionRow, text)
+    show(form, view.options(found), view.OptionRow, text)
 
 
 @endpoint.command()
@@ -259,6 +271,20 @@ def labels(
         ("LABEL", "STATUS"), lambda row: (row.label, "Enabled" if row.enabled else "Disabled")
     )
     show(where.output(output), view.labels(found), view.LabelRow, columns)
+
+
+def _write_api(form: Output, document: object) -> None:
+    """Write a document of Cilium's API; in compat as Go does."""
+    from cilium_py.endpoint import api
+    from cilium_py.render import Output, write_value
+
+    if not form.compat:
+        write_value(sys.stdout.buffer, form, document)
+        return
+    from cilium_py.render.compat import write_document
+
+    as_json = form if not form.is_text else Output.parse("json", compat=True)
+    write_document(sys.stdout.buffer, as_json, api.without_zeros(document))
 
 
 def _words(texts: tuple[str, ...]) -> list[str]:

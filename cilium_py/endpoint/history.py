@@ -43,10 +43,15 @@ def recorded(paths: NodePaths, endpoint_id: int) -> str | None:
     return _last_state(_lines(file_of(paths, endpoint_id)))
 
 
-def verdict(found: list[Entry]) -> str:
-    """OK, or what the last word about the most important part is that is not OK."""
-    last = {entry.type: entry.code for entry in found}
-    return next((last[part] for part in (BPF, POLICY) if last.get(part, OK) != OK), OK)
+def current(paths: NodePaths, endpoint_id: int) -> tuple[str | None, str]:
+    """The last state that was recorded, and the last word about the most important part that there is one about."""
+    recorded_state, words = states.NEW, dict[str, str]()
+    for entry in filter(None, map(_parsed, reversed(_lines(file_of(paths, endpoint_id))))):
+        recorded_state = recorded_state or entry.state
+        words.setdefault(entry.type, entry.code)
+        if BPF in words:
+            break
+    return recorded_state, next((words[part] for part in (BPF, POLICY, OTHER) if part in words), OK)
 
 
 def move(paths: NodePaths, endpoint_id: int, after: str, why: str, builder: bool = False) -> bool:

@@ -17,8 +17,7 @@ from .model import Endpoint
 
 def state_of(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> str:
     """In Cilium's words. A state that passes counts only while somebody works on the endpoint, who may have died."""
-    log = history.entries(paths, endpoint.id)
-    recorded = log[-1].state if log else states.READY
+    recorded, word = history.current(paths, endpoint.id)
     if recorded in states.PASSING and state.is_locked(store.lock_of(paths, endpoint.id)):
         return recorded
     if not is_present(node, endpoint):
@@ -27,7 +26,7 @@ def state_of(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> str:
         return states.WAITING_TO_REGENERATE
     if lost_its_pins(paths, endpoint):
         return states.RESTORING
-    well = is_complete(paths, node, endpoint) and history.verdict(log) == history.OK
+    well = is_complete(paths, node, endpoint) and word == history.OK
     return states.READY if well else states.NOT_READY
 
 

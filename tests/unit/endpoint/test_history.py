@@ -99,18 +99,20 @@ def test_an_endpoint_without_a_log_is_restored(paths: NodePaths) -> None:
     assert [entry.state for entry in history.entries(paths, 1)] == [states.RESTORING, states.REGENERATING]
 
 
-def test_the_verdict_is_the_last_word_on_the_most_important(paths: NodePaths) -> None:
+def test_the_last_word_on_the_most_important_part_counts(paths: NodePaths) -> None:
+    assert history.current(paths, 1) == (states.NEW, "OK")
     recorded_as(paths, states.READY)
-    for part, code, verdict in (
-        ("Other", "Warning", "OK"),
+    for part, code, word in (
+        ("Other", "Warning", "Warning"),
         ("Policy", "Failure", "Failure"),
-        ("BPF", "OK", "Failure"),
-        ("BPF", "Warning", "Warning"),
-        ("Policy", "OK", "Warning"),
+        ("Other", "OK", "Failure"),
         ("BPF", "OK", "OK"),
+        ("Policy", "Failure", "OK"),
+        ("BPF", "Warning", "Warning"),
+        ("Other", "OK", "Warning"),
     ):
         history.note(paths, 1, code, part, "a test")
-        assert history.verdict(history.entries(paths, 1)) == verdict
+        assert history.current(paths, 1) == (states.READY, word)
 
 
 def test_only_the_last_are_kept(paths: NodePaths) -> None:
