@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=tuple[Any, ...])
 KEY, PLAIN = "cilium_py.select", "cilium_py.select.plain"
 SECTION = "Selecting"
+NEGATED = "such as --not --dport 443"
 
 
 class Subject(NamedTuple):
@@ -178,7 +179,7 @@ def _negations(args: Sequence[str]) -> Iterator[str]:
     for arg in args:
         if pending:
             if not arg.startswith("--"):
-                raise click.UsageError(f"--not stands before the option that it negates, not before {arg!r}")
+                raise WrongUsage(f"--not stands before an option, not before {arg!r}", NEGATED)
             yield f"--not-{arg[2:]}"
             pending = False
         elif arg == "--not":
@@ -186,7 +187,7 @@ def _negations(args: Sequence[str]) -> Iterator[str]:
         else:
             yield arg
     if pending:
-        raise click.UsageError("--not stands before the option that it negates")
+        raise WrongUsage("--not stands before the option that it negates", NEGATED)
 
 
 def asked() -> Asked:

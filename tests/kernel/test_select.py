@@ -1,0 +1,322 @@
+"""Selecting on real maps: lists, counts, deletions, watches and groups, of connections and of other families."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from cilium_py.bpf.map import BpfMap
+from cilium_py.cli.main import main
+from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
+from cilium_py.maps import ct, nat
+from cilium_py.schema.text import parse_ip
+
+CT, NAT, IPCACHE, METRICS = "cilium_ct4_global", "cilium_snat_v4_external", "cilium_ipcache_v2", "cilium_metrics"
+CLIENT, OTHER, SERVER = map(parse_ip, ("10.0.0.1", "10.0.0.2", "10.0.1.7"))
+TCP, UDP = 6, 17
+SEEN = 0x10
+
+
+class Flow(NamedTuple):
+    """A connection as the map has it, turned round: daddr is the end that opened it."""
+
+    source: bytes
+    dport: int
+    protocol: int = TCP
+    sport: int = 40000
+    size: int = 100
+    flags: int = SEEN
+    identity: int = 256
+    left: int = 60
+    idle: int = 0
+
+    def key(self) -> bytes:
+        return ct.Key4(
+            daddr=self.source, saddr=SERVER, dport=self.dport, sport=self.sport, nexthdr=self.protocol, flags=0
+        ).pack()
+
+    def value(self) -> bytes:
+        now = int(time.monotonic())
+        return ct.Entry(
+            packets=1, bytes=self.size, lifetime=now + self.left, flags=self.flags, src_sec_id=self.identity,
+            last_tx_report=now - self.idle,
+        ).pack()  # fmt: skip
+
+
+FLOWS = (
+    Flow(CLIENT, 443, size=5000),
+    Flow(CLIENT, 80, size=70, flags=SEEN | 3, left=5),
+    Flow(CLIENT, 53, UDP, size=60, flags=0, idle=500),
+    Flow(OTHER, 443, size=900, identity=2, idle=500),
+    Flow(OTHER, 8443, size=10, flags=0),
+)
+
+
+@pytest.fixture
+def pins(bpffs: Path) -> Path:
+    directory = bpffs / "tc" / "globals"
+    directory.mkdir(parents=True)
+    return directory
+
+
+def make(pins: Path, name: str, key_size: int, value_size: int, type: MapType = MapType.HASH) -> BpfMap:
+    flags = BPF_F_NO_PREALLOC if type is MapType.LPM_TRIE else 0
+    made = BpfMap.create(
+        name=name, type=type, key_size=key_size, value_size=value_size, max_entries=10_000, flags=flags
+    )
+    made.pin(pins / name)
+    return made
+
+
+@pytest.fixture
+def flows(pins: Path) -> Iterator[BpfMap]:
+    with make(pins, CT, ct.Key4.size, ct.Entry.size) as made:
+        for flow in FLOWS:
+            made.update(flow.key(), flow.value())
+        yield made
+
+
+Said = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def said(bpffs: Path, capfd: pytest.CaptureFixture[str]) -> Said:
+    def run(*words: str) -> tuple[int, str, str]:
+        """(exit code, stdout, stderr) of a command on the node of this test."""
+        with pytest.raises(SystemExit) as stop:
+            main(["--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), "bpf", *words])
+        out, err = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out, err
+
+    return run
+
+
+def ports(output: str) -> list[int]:
+    return sorted(row["destination_port"] for row in json.loads(output))
+
+
+@pytest.mark.parametrize(("words", "wanted"), [
+    (["--src", "10.0.0.1"], [53, 80, 443]),
+    (["--src", "10.0.0.0/31"], [53, 80, 443]),
+    (["--src", "10.0.0.1,10.0.0.2", "--dport", "443"], [443, 443]),
+    (["--src", "10.0.0.1", "--src", "10.0.0.2", "--dport", "443,8443"], [443, 443, 8443]),
+    (["--dport", "400-9000"], [443, 443, 8443]),
+    (["--addr", "10.0.1.7", "--proto", "udp"], [53]),
+    (["--proto", "17"], [53]),
+    (["--not", "--proto", "UDP", "--not", "--dport", "443"], [80, 8443]),
+    (["--flag", "txclosing"], [80]),
+    (["--not-flag", "SeenNonSyn"], [53, 8443]),
+    (["--identity", "world"], [443]),
+    (["--identity", "reserved:world,256"], [53, 80, 443, 443, 8443]),
+    (["--expires-within", "30s"], [80]),
+    (["--idle", "5m"], [53, 443]),
+    (["--state", "SYN-SENT"], [8443]),
+    (["--where", "bytes >= 900"], [443, 443]),
+    (["--where", "idle > 5m and not (protocol == udp)"], [443]),
+    (["--where", "source in 10.0.0.2 or flag_names has RxClosing"], [80, 443, 8443]),
+    (["--where", "destination_port in (53, 80-90) and packets < bytes"], [53, 80]),
+    (["--where", "remaining < 1m and state ~ clos"], [80]),
+    (["--not", "--where", "protocol = tcp"], [53]),
+    (["--where", "source == destination"], []),
+    (["--where", "nat_port == none"], [53, 80, 443, 443, 8443]),
+    (["--port", "40000", "--dir", "in"], []),
+], ids=lambda value: " ".join(map(str, value)))  # fmt: skip
+def test_what_is_selected(words: list[str], wanted: list[int], flows: BpfMap, said: Said) -> None:
+    code, out, err = said("ct", "list", *words, "-o", "json")
+    assert (code, ports(out), err) == (0, wanted, "")
+    assert said("ct", "count", *words)[1] == f"{len(wanted)}\n"
+    assert said("ct", "delete", *words, "--dry-run")[1].startswith(f"Would delete {len(wanted)} entries")
+    assert len(list(flows.entries())) == len(FLOWS)
+
+
+@pytest.mark.usefixtures("flows")
+def test_order_number_and_columns(said: Said) -> None:
+    words = ["--sort", "bytes:desc", "--limit", "2", "--columns", "source,bytes,state"]
+    assert said("ct", "list", *words) == (0, (
+        "SOURCE     BYTES   STATE\n"
+        "10.0.0.1   5000    ESTABLISHED\n"
+        "10.0.0.2   900     ESTABLISHED\n"
+    ), "")  # fmt: skip
+    assert json.loads(said("ct", "list", *words, "-o", "json")[1])[1] == {
+        "source": "10.0.0.2", "bytes": 900, "state": "ESTABLISHED"
+    }  # fmt: skip
+    _, out, _ = said("ct", "list", "--sort", "source,bytes", "-o", "json")
+    assert [row["bytes"] for row in json.loads(out)] == [60, 70, 5000, 10, 900]
+
+
+@pytest.mark.usefixtures("flows")
+def test_counts_by_what_there_is(said: Said) -> None:
+    rows = json.loads(said("ct", "list", "--dport", "1-1000", "--stats", "-o", "json")[1])
+    found = {(row["by"], row["value"]): (row["entries"], row["bytes"]) for row in rows}
+    assert found["total", ""] == (4, 6030)
+    assert found["protocol", "TCP"] == (3, 5970)
+    assert found["state", "CLOSED"] == (1, 70)
+    assert found["direction", "OUT"] == (4, 6030)
+
+
+@pytest.mark.parametrize(("words", "hint"), [
+    (["ct", "list", "--older-than", "1m"], "fields: protocol, direction, source,"),
+    (["metrics", "list", "--src", "10.0.0.1"], "fields: reason, code, direction,"),
+    (["ct", "list", "--where", "sorce == 10.0.0.1"], "did you mean source? fields: protocol,"),
+    (["ct", "list", "--sort", "size"], "fields: protocol,"),
+    (["ct", "delete"], "say which"),
+    (["ct", "list", "--not"], "--not --dport 443"),
+], ids=" ".join)  # fmt: skip
+@pytest.mark.usefixtures("flows")
+def test_what_rows_have_not_is_refused(words: list[str], hint: str, said: Said) -> None:
+    code, out, err = said(*words)
+    assert (code, out) == (2, "")
+    assert hint in err.splitlines()[1]
+
+
+def test_deleting_reports_how_many(flows: BpfMap, said: Said) -> None:
+    code, out, _ = said("ct", "delete", "--dport", "443", "--yes")
+    assert (code, out.split(" from ")[0]) == (0, "Deleted 2 entries")
+    assert {ct.Key4.unpack(key).dport for key, _ in flows.entries()} == {53, 80, 8443}
+
+
+@pytest.mark.parametrize("with_nat", [False, True])
+def test_a_connection_goes_with_its_translation(with_nat: bool, pins: Path, flows: BpfMap, said: Said) -> None:
+    translated = parse_ip("192.168.0.1")
+    with make(pins, NAT, nat.Key4.size, nat.Entry4.size) as mappings:
+        for flow in FLOWS[0], FLOWS[3]:
+            ends = {"nexthdr": TCP, "dport": flow.dport, "sport": flow.sport}
+            out = nat.Key4(saddr=flow.source, daddr=SERVER, **ends, flags=0).pack()
+            back = nat.Key4(saddr=SERVER, daddr=translated, nexthdr=TCP, dport=9, sport=flow.dport, flags=1)
+            mappings.update(out, nat.Entry4(to_saddr=translated, to_sport=9).pack())
+            mappings.update(back.pack(), nat.Entry4(to_saddr=flow.source, to_sport=flow.sport).pack())
+        before = len(list(mappings.entries()))
+        said("ct", "delete", "--src", "10.0.0.1", "--yes", *(["--with-nat"] if with_nat else []))
+        assert len(list(flows.entries())) == 2
+        assert before - len(list(mappings.entries())) == (2 if with_nat else 0)
+
+
+def test_prefixes(pins: Path, said: Said) -> None:
+    with make(pins, IPCACHE, 24, 24, MapType.LPM_TRIE) as made:
+        for network, length, identity in (("10.0.0.0", 8, 300), ("10.1.0.0", 16, 301), ("10.1.2.3", 32, 302)):
+            key = struct.pack("<IHxB4s12x", 32 + length, 0, 1, parse_ip(network))
+            made.update(key, struct.pack("<I20x", identity))
+
+        def identities(*words: str) -> list[int]:
+            return [row["identity"] for row in json.loads(said("ipcache", "list", *words, "-o", "json")[1])]
+
+        assert identities("--addr", "10.1.2.3") == [300, 301, 302]
+        assert identities("--addr", "10.1.0.0/16") == [301, 302]
+        assert identities("--where", "prefix contains 10.1.9.9") == [300, 301]
+        assert identities("--where", "prefix == 10.1.0.0/16") == [301]
+        assert identities("--identity", "301,302", "--sort", "identity:desc") == [302, 301]
+        assert said("ipcache", "delete", "--where", "prefix in 10.1.0.0/16", "--yes")[1].startswith("Deleted 2 entries")
+        assert identities() == [300]
+
+
+def test_sums_over_cpus(pins: Path, said: Said) -> None:
+    with make(pins, METRICS, 8, 16, MapType.PERCPU_HASH) as made:
+        for reason in (0, 133):
+            cpus = made.value_room // 16
+            made.update_percpu(struct.pack("<BBHB3x", reason, 1, 7, 1), [struct.pack("<QQ", 1, 10)] * cpus)
+        assert said("metrics", "count", "--where", f"packets == {cpus} and code == 133")[1] == "1\n"
+        assert said("metrics", "count", "--dir", "egress")[1] == "0\n"
+
+
+def command(bpffs: Path, *words: str) -> list[str]:
+    return [
+        sys.executable, "-m", "cilium_py", "--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), "bpf", *words,
+    ]  # fmt: skip
+
+
+def test_watching(bpffs: Path, flows: BpfMap) -> None:
+    """Entries that come, go and change are said; a counter is no change. Ctrl-C ends it well."""
+    words = command(bpffs, "ct", "watch", "--proto", "tcp", "--interval", "50ms")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
+        assert watch.stdout is not None
+        new = Flow(OTHER, 22)
+        seen: list[dict[str, object]] = []
+        # Until it has looked once, what comes is nothing new.
+        for port in range(1000, 1100):
+            flows.update(Flow(OTHER, port).key(), Flow(OTHER, port).value())
+            time.sleep(0.1)
+            os.set_blocking(watch.stdout.fileno(), False)
+            line = watch.stdout.readline()
+            if line:
+                break
+        os.set_blocking(watch.stdout.fileno(), True)
+        assert json.loads(line)["event"] == "new"
+        flows.update(new.key(), new.value())
+        seen.append(json.loads(watch.stdout.readline()))
+        flows.update(new.key(), new._replace(size=999).value())
+        time.sleep(0.2)
+        flows.update(new.key(), new._replace(flags=SEEN | 2, size=999).value())
+        seen.append(json.loads(watch.stdout.readline()))
+        flows.delete(Flow(CLIENT, 53, UDP).key())
+        flows.delete(new.key())
+        seen.append(json.loads(watch.stdout.readline()))
+        watch.send_signal(signal.SIGINT)
+        _, err = watch.communicate(timeout=10)
+        assert (watch.returncode, err) == (0, "")
+    assert [(each["event"], each["destination_port"]) for each in seen] == [("new", 22), ("changed", 22), ("gone", 22)]
+    assert seen[1]["before"] == {"flags": SEEN, "flag_names": ["SeenNonSyn"]}
+
+
+@pytest.mark.usefixtures("flows")
+def test_groups(said: Said) -> None:
+    code, out, _ = said("ct", "top", "--by", "source", "--rounds", "1", "-o", "jsonl")
+    groups = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [(each["source"], each["entries"], each["bytes"]) for each in groups] == [
+        ("10.0.0.1", 3, 5130), ("10.0.0.2", 2, 910)
+    ]  # fmt: skip
+    _, out, _ = said("ct", "top", "--by", "protocol,state", "--sort", "entries", "--rounds", "1", "--limit", "1")
+    assert out.splitlines()[1:] == ["PROTOCOL  STATE        ENTRIES  PACKETS  BYTES", "TCP       ESTABLISHED        2        2   5900"]  # fmt: skip  # noqa: E501
+
+
+def test_a_live_view_in_a_small_terminal(bpffs: Path, flows: BpfMap, tmp_path: Path) -> None:
+    """At 80x24 under tmux: sorted anew by a key, never scrolled, the terminal given back at Ctrl-C."""
+    for number in range(200):
+        flow = Flow(parse_ip(f"10.9.0.{number}"), 443, size=number)
+        flows.update(flow.key(), flow.value())
+    socket = str(tmp_path / "tmux")
+
+    def tmux(*words: str) -> str:
+        return subprocess.run(["tmux", "-S", socket, *words], check=True, capture_output=True, text=True).stdout
+
+    def shows(text: str, patience: float = 15) -> str:
+        end = time.monotonic() + patience
+        while text not in (screen := tmux("capture-pane", "-p")):
+            assert time.monotonic() < end, screen
+            time.sleep(0.1)
+        return screen
+
+    try:
+        tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "env", "PS1=ready> ", "sh")
+    except FileNotFoundError:
+        pytest.skip("needs tmux")
+    try:
+        shows("ready>")
+        tmux("send-keys", " ".join(command(bpffs, "ct", "top", "--interval", "200ms")) + "; echo ended $?", "Enter")
+        screen = shows("most bytes first")
+        lines = screen.splitlines()
+        assert len(lines) <= 24
+        assert "205 entries in 202 groups" in lines[0]
+        assert lines[3].split()[:2] == ["10.0.0.1", "3"]
+        assert "q quit" in screen
+        tmux("send-keys", "s")
+        shows("most packets/s first")
+        tmux("send-keys", "r")
+        shows("least ")
+        tmux("send-keys", "C-c")
+        screen = shows("ended 0")
+        assert "q quit" not in screen
+        assert "Traceback" not in screen
+    finally:
+        tmux("kill-server")
