@@ -23,6 +23,7 @@ BY_HAND = {
     "nat": ("cilium_py.cli.nat", "Source NAT tables"),
     "fs": ("cilium_py.cli.fs", "The BPF filesystem"),
     "policy": ("cilium_py.cli.policy", "Policy maps of endpoints"),
+    "stats": ("cilium_py.cli.stats", "What programs cost"),
     "srv6": ("cilium_py.cli.srv6", "Segment routing over IPv6"),
     "sha": ("cilium_py.cli.sha", "Datapath templates"),
 }

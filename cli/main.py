@@ -26,6 +26,7 @@ COMMANDS = {
     "bpf": ("cilium_py.cli.bpf", "Read and edit BPF maps directly"),
     "completion": ("cilium_py.cli.completion", "Print a shell completion script"),
     "ct": ("cilium_py.cli.ct", "Connection tracking tables (bpf ct)"),
+    "doctor": ("cilium_py.cli.doctor", "Look for what is wrong with programs and their maps"),
     "endpoint": ("cilium_py.cli.endpoint", "Manage endpoints"),
     "flow": ("cilium_py.cli.flow", "Connections joined with services, NAT, identities and policy"),
     "health": ("cilium_py.cli.health", "Who reaches whom, and why not"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,12 +71,33 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py bpf map list
     cilium-py bpf map list -o json | jq -r '.[] | select(.pressure > 0.9).map'
     """
+    show(where.output(output), rows_of(where), Row, TEXT)
+
+
+@map.command("pressure")
+@click.option(
+    "--above", default=0.0, metavar="PERCENT", type=click.FloatRange(0, 100), help="only those at least so full"
+)
+@output_option
+@settings
+def pressure(where: Settings, above: float, output: str | None) -> None:
+    """List the maps that can fill up, the fullest first.
+
+    \b
+    cilium-py bpf map pressure
+    cilium-py bpf map pressure --above 80 -o json | jq -e '. == []'
+    """
+    rows = [row for row in rows_of(where) if row.pressure is not None and row.pressure * 100 >= above]
+    rows.sort(key=lambda row: (-(row.pressure or 0), row.map))
+    show(where.output(output), rows, Row, TEXT)
+
+
+def rows_of(where: Settings) -> Iterator[Row]:
     users = programs_by_map(where)
-    rows = (
+    return (
         row_of(pin, opened, source_of(pin), pins_of(where.pins).path(pin), users[opened.info.id])
         for pin, opened in pinned_maps(where.pins)
     )
-    show(where.output(output), rows, Row, TEXT)
 
 
 def row_of(pin: str, opened: BpfMap, source: Source[Any] | None, path: Path, programs: list[str]) -> Row:

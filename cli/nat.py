@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cilium_py.cli.connection import add_get, straight
 from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
 from cilium_py.cli.family import flush, layout_option, seen
 from cilium_py.cli.groups import Group
@@ -72,7 +73,12 @@ def tables(where: Settings, words: tuple[str, ...], read_only: bool) -> Iterator
     return Family(MAP, where.pins).tables(scope, seen(where, sources), read_only=read_only)
 
 
+def table_of(family: int, _protocol: int) -> Source[Any]:
+    return next(source for source in MAP.sources if source.family == family)
+
+
 add_verbs(nat, Target(MAP, "cilium-py bpf nat", tables, WORDS))
+add_get(nat, MAP, table_of, straight, ("OUT", "IN"), ages)
 
 
 @nat.command("flush")
@@ -89,6 +95,39 @@ def flush_(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) ->
     scope, sources = scope_of(table)
     family = Family(MAP, where.pins)
     flush(family, yes=yes, dry_run=dry_run, scope=scope, sources=seen(where, sources))
+
+
+@nat.command("doctor")
+@click.option(
+    "--ports", default="32768-65535", show_default=True, metavar="FIRST-LAST",
+    callback=lambda *given: port_range(*given), help="what the agent takes ports for translations from",
+)  # fmt: skip
+@click.option(
+    "--top", type=click.IntRange(0, 1000), default=10, show_default=True, help="how many uses of ports to show"
+)
+@output_option
+@settings
+def doctor(where: Settings, output: str | None, ports: tuple[int, int], top: int) -> int:
+    """Check that translations are whole, and how many ports are left.
+
+    Each translation needs its counterpart for the answers, and a connection in conntrack. A port of an egress address
+    can be used once for each remote address, port and protocol: the uses that are nearest to the end of the range are
+    shown, and by whom. Exit 1 if a translation is broken.
+
+    \b
+    cilium-py bpf nat doctor
+    cilium-py bpf nat doctor --ports 40000-65535 --top 3
+    cilium-py bpf nat doctor -o json | jq '.ports[] | select(.pressure > 0.8)'
+    """
+    from cilium_py.cli.doctor import nat_doctor
+
+    return nat_doctor(where, output, ports, top)
+
+
+def port_range(*given: Any) -> tuple[int, int]:
+    from cilium_py.cli.doctor import port_range as parse
+
+    return parse(*given)
 
 
 @nat.group(cls=Group)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from cilium_py.bpf.map import MapInfo
 from cilium_py.survey.model import (
     Attachment,
+    DeviceFacts,
     EndpointFacts,
     LinkPin,
     MapFacts,
@@ -152,5 +153,6 @@ def _survey(found: dict[str, Any], path: Path) -> Survey:
         several(found.get("links"), LinkPin, path),
         several(found.get("pins"), MapPin, path),
         several(found.get("endpoints"), EndpointFacts, path),
+        several(found.get("devices"), DeviceFacts, path),
         [str(item)[:300] for item in unseen] if isinstance(unseen, list) else [],
     )

@@ -65,6 +65,13 @@ class EndpointFacts(NamedTuple):
     identity: int
 
 
+class DeviceFacts(NamedTuple):
+    """A network interface."""
+
+    name: str
+    ifindex: int
+
+
 class MapFacts(NamedTuple):
     """A map that some program uses, pinned or not."""
 
@@ -83,6 +90,7 @@ class Survey(NamedTuple):
     links: list[LinkPin]
     pins: list[MapPin]
     endpoints: list[EndpointFacts]
+    devices: list[DeviceFacts]
     unseen: list[str]
     """What could not be looked at, and why."""
 

@@ -21,9 +21,10 @@ from cilium_py.net.namespace import NetNamespace, inside
 from cilium_py.paths import NodePaths
 from cilium_py.table import Family
 
-from .model import Attachment, EndpointFacts, LinkPin, MapFacts, MapPin, ProgramFacts, Survey
+from .model import Attachment, DeviceFacts, EndpointFacts, LinkPin, MapFacts, MapPin, ProgramFacts, Survey
 
-NETKIT = {"ingress": AttachType.NETKIT_PRIMARY, "egress": AttachType.NETKIT_PEER}
+NETKIT = {"ingress": AttachType.NETKIT_PEER, "egress": AttachType.NETKIT_PRIMARY}
+"""What the pod sends is seen at its end of a netkit pair, which the primary end answers for."""
 NOT_HERE = (errno.EINVAL, errno.ENODEV, errno.ENXIO, errno.EOPNOTSUPP)
 """What a kernel without that hook, or a device of another kind, says."""
 
@@ -34,6 +35,7 @@ def take(paths: NodePaths, namespace: NetNamespace | None = None, *, with_netlin
     pinned = list(map_pins(paths.globals))
     links = list(link_pins(paths.bpf_root / "cilium"))
     with inside(namespace):
+        devices = [DeviceFacts(name, index) for index, name in socket.if_nameindex()]
         attachments = [*_at_interfaces(unseen), *_at_cgroups(unseen)]
         if with_netlink:
             attachments += _by_netlink()
@@ -42,7 +44,7 @@ def take(paths: NodePaths, namespace: NetNamespace | None = None, *, with_netlin
     ours = {pin.id for pin in pinned}
     programs = [facts for facts in _programs() if facts.id in wanted or ours & set(facts.map_ids)]
     used = {map_id for facts in programs for map_id in facts.map_ids}
-    return Survey(programs, list(_maps(used)), attachments, links, pinned, _endpoints(paths), unseen)
+    return Survey(programs, list(_maps(used)), attachments, links, pinned, _endpoints(paths), devices, unseen)
 
 
 def map_pins(directory: Path) -> Iterator[MapPin]:

@@ -13,7 +13,7 @@ from cilium_py.snapshot.manifest import COUNT, About, Manifest, Shape
 from cilium_py.survey.model import Survey
 
 ABOUT = About("2026-11-23T10:00:00Z", "host", "6.12.1", "0.1.0", "/sys/fs/bpf", "/var/run/cilium/state", 2, 5000, None)
-NOTHING = Survey([], [], [], [], [], [], [])
+NOTHING = Survey([], [], [], [], [], [], [], [])
 Entries = list[tuple[bytes, bytes]]
 ENDPOINTS: Entries = [
     (bytes([10, 0, 0, n]) + bytes(12) + b"\x01" + bytes(3), bytes([n]) + bytes(5) + bytes([n, 0]) + bytes(40))
