@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cilium_py.cli.connection import add_get, turned
 from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
 from cilium_py.cli.family import layout_option, writing
 from cilium_py.cli.groups import Group
@@ -24,6 +25,7 @@ from cilium_py.table import Family, OpenTable
 log = logging.getLogger(__name__)
 Sources = tuple[Source[Any], ...]
 WORDS = "[global | cluster ID]"
+TCP = 6
 
 
 def scope_of(words: tuple[str, ...], config: runtime.RuntimeConfig) -> tuple[int | None, Sources]:
@@ -110,8 +112,14 @@ def tables(where: Settings, words: tuple[str, ...], read_only: bool) -> Iterator
     return Family(MAP, where.pins).tables(scope, sources, read_only=read_only) if sources else iter(())
 
 
+def table_of(family: int, protocol: int) -> Source[Any]:
+    """TCP has tables of its own."""
+    return next(each for each in MAP.sources if each.family == family and ("any" in each.pin) == (protocol != TCP))
+
+
 TARGET = Target(MAP, "cilium-py bpf ct", tables, WORDS)
 add_verbs(ct, TARGET, delete=False)
+add_get(ct, MAP, table_of, turned, ("OUT", "IN", "SVC"))
 
 
 @ct.command("delete", cls=SelectingCommand, subject=TARGET.subject)

@@ -320,3 +320,16 @@ def test_a_live_view_in_a_small_terminal(bpffs: Path, flows: BpfMap, tmp_path: P
         assert "Traceback" not in screen
     finally:
         tmux("kill-server")
+
+
+def test_one_connection(flows: BpfMap, said: Said) -> None:
+    service = ct.Key4(saddr=CLIENT, dport=443, daddr=SERVER, sport=40000, nexthdr=TCP, flags=ct.TUPLE_SERVICE)
+    flows.update(service.pack(), FLOWS[0].value())
+    ends = ["10.0.0.1:40000", "10.0.1.7:443"]
+    assert [row["direction"] for row in json.loads(said("ct", "get", *ends, "-o", "json")[1])] == ["OUT"]
+    turned = ["10.0.0.1:443", "10.0.1.7:40000"]
+    assert [row["direction"] for row in json.loads(said("ct", "get", *turned, "-o", "json")[1])] == ["SVC"]
+    assert said("ct", "get", *ends, "--dir", "in")[0] == 1
+    assert said("ct", "get", *ends, "--dir", "up")[0] == 2
+    assert said("ct", "get", "10.0.0.1", "10.0.1.7:443")[0] == 2
+    assert said("ct", "get", "10.0.0.1:1", "[fd00::1]:443")[0] == 2
