@@ -28,7 +28,7 @@ from tests.netns.conftest import LONG, cilium_on, running
 from tests.netns.traffic import Stream, ping, tcp
 
 PHASES = ("waitingForLock", "policyCalculation", "prepareBuild", "bpfWaitForELF", "bpfLoadProg", "mapSync")
-CYCLES = 100 if LONG else 12
+CYCLES = 100 if LONG else 8
 
 DYING = """
 import os, sys

@@ -14,6 +14,9 @@ SECONDS = 2.0
 BRIEF = 0.25
 """How long to wait for what should not come."""
 
+PATTERN = bytes(i * 7 & 0xFF for i in range(251))
+"""So long that no power of two divides it: a segment out of place is seen."""
+
 INET, INET6 = socket.AF_INET, socket.AF_INET6
 
 
@@ -68,7 +71,7 @@ def tcp(
 
 
 def _carries(source: socket.socket, sink: socket.socket, size: int) -> bool:
-    sent = bytes(i * 7 & 0xFF for i in range(size))
+    sent = (PATTERN * (size // len(PATTERN) + 1))[:size]
     writer = threading.Thread(target=source.sendall, args=(sent,))
     writer.start()
     got = bytearray()
