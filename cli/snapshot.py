@@ -12,6 +12,7 @@ import click
 from cilium_py.bpf.directory import pins_of
 from cilium_py.cli.context import Settings, output_option, say, settings, show
 from cilium_py.cli.groups import Group
+from cilium_py.cli.streams import printable
 from cilium_py.errors import Partial, WrongUsage
 from cilium_py.libbpf.constants import MapType
 from cilium_py.schema import Line, Table
@@ -41,7 +42,7 @@ class Row(NamedTuple):
 
 def cells(row: Row) -> tuple[str, ...]:
     entries = "-" if row.entries is None else f"{row.entries}{'' if row.complete else ' (incomplete)'}"
-    return row.map, row.type, f"{row.key_size}/{row.value_size}", entries, str(row.max_entries or "-")
+    return printable(row.map), row.type, f"{row.key_size}/{row.value_size}", entries, str(row.max_entries or "-")
 
 
 TEXT = Table(("MAP", "TYPE", "KEY/VALUE", "ENTRIES", "MAX"), cells, padded="none")
@@ -134,12 +135,12 @@ def change_line(change: Change) -> str:
         for name in change.fields
         if isinstance(change.before, dict) and isinstance(change.after, dict)
     )
-    return f"{SIGNS[change.change]} {change.map}{said}{f' ({moved[2:]})' if moved else ''}"
+    return f"{SIGNS[change.change]} {printable(change.map)}{said}{f' ({moved[2:]})' if moved else ''}"
 
 
 def count_cells(row: Count) -> tuple[str, ...]:
     first, second = ("-" if side is None else str(side) for side in (row.before, row.after))
-    return row.map, first, second, str(row.added), str(row.removed), str(row.changed)
+    return printable(row.map), first, second, str(row.added), str(row.removed), str(row.changed)
 
 
 COUNTS = Table(("MAP", "BEFORE", "AFTER", "ADDED", "REMOVED", "CHANGED"), count_cells, padded="none")

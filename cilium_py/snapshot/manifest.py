@@ -1,7 +1,8 @@
 """What a snapshot says of itself: a zip file whose manifest.json lists the rest.
 
     manifest.json       this
-    maps/PIN            entries: how many (4 bytes, little-endian), their keys, their values; again, to the end
+    maps/N              entries of the map N of its list: how many (4 bytes, little-endian), their keys, their values;
+                        again, to the end
     inner/ID            likewise, of a map that a map of maps holds
     btf/ID              the BTF that maps refer to
     state/PATH          files of the node's state directory

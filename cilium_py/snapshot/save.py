@@ -83,7 +83,7 @@ def _write(
         maps, inner, btf = [], dict[int, Shape](), dict[int, bytes]()
         for name, opened in _pinned(paths.globals):
             with opened:
-                maps.append(_save_map(archive, f"maps/{name}", name, opened, btf))
+                maps.append(_save_map(archive, f"maps/{len(maps)}", name, opened, btf))
                 if opened.info.type in OF_MAPS:
                     _save_inner(archive, opened, inner, btf)
         for btf_id, data in btf.items():

@@ -45,17 +45,18 @@ class Snapshot(Recording):
     def recorded(self, name: str) -> RecordedMap:
         if name not in self._shapes:
             raise self.missing(name)
-        return self._map(self._shapes[name], f"maps/{name}")
+        at, shape = self._shapes[name]
+        return self._map(shape, f"maps/{at}")
 
     def survey(self) -> Survey:
         return self.manifest.survey
 
     def shape(self, name: str) -> Shape:
-        return self._shapes[name]
+        return self._shapes[name][1]
 
     @cached_property
-    def _shapes(self) -> dict[str, Shape]:
-        return {shape.pin: shape for shape in self.manifest.maps}
+    def _shapes(self) -> dict[str, tuple[int, Shape]]:
+        return {shape.pin: (at, shape) for at, shape in enumerate(self.manifest.maps)}
 
     @cached_property
     def _inner(self) -> dict[int, Shape]:

@@ -48,7 +48,7 @@ def write(
     known = shapes if shapes is not None else [shape(pin, entries) for pin, entries in maps.items()]
     document = Manifest(ABOUT, known, [], NOTHING).document()
     amend(document)
-    files = {f"maps/{pin}": packed(entries) for pin, entries in maps.items()}
+    files = {f"maps/{at}": packed(entries) for at, entries in enumerate(maps.values())}
     files |= {"manifest.json": json.dumps(document).encode()} | dict(members or {})
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
