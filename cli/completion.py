@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from cilium_py.cli.main import cilium_py
+from cilium_py.cli.main import COMPLETING, cilium_py
 
 
 @click.command()
@@ -20,4 +20,4 @@ def completion(shell: str) -> None:
     """
     complete = get_completion_class(shell)
     assert complete is not None
-    click.echo(complete(cilium_py, {}, "cilium-py", "_CILIUM_PY_COMPLETE").source())
+    click.echo(complete(cilium_py, {}, "cilium-py", COMPLETING).source())

@@ -5,19 +5,26 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cilium_py import __version__
-from cilium_py.cli.context import Settings, node_paths
+from cilium_py.cli.context import Settings
 from cilium_py.cli.streams import flush, one_line, silence, take_closed
+from cilium_py.cli.where import chosen_paths, complete_nodes
 from cilium_py.errors import CiliumPyError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 INTERRUPTED, CLOSED_PIPE = 130, 141
+COMPLETING = "_CILIUM_PY_COMPLETE"
+"""Set by the script of a shell that asks how a line may go on."""
 HELP_WANTED = getattr(click.exceptions, "NoArgsIsHelpError", ())
 """What click raises for a group without a command since 8.2; before, it prints the help itself."""
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -65,6 +72,13 @@ class LazyGroup(click.Group):
             return command
         return super().get_command(ctx, name)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=self.summary(ctx, name)) for name in names]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -74,6 +88,8 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             from difflib import get_close_matches
 
@@ -99,14 +115,18 @@ class LazyGroup(click.Group):
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.option("--bpf-root", envvar="CILIUM_PY_BPF_ROOT", metavar="DIR", help="bpffs of the node [/sys/fs/bpf]")
 @click.option(
-    "--state-dir", envvar="CILIUM_PY_STATE_DIR", metavar="DIR",
+    "--bpf-root", envvar="CILIUM_PY_BPF_ROOT", metavar="DIR", type=click.Path(), help="bpffs of the node [/sys/fs/bpf]"
+)
+@click.option(
+    "--state-dir", envvar="CILIUM_PY_STATE_DIR", metavar="DIR", type=click.Path(),
     help="state directory of the node [/var/run/cilium/state]",
 )  # fmt: skip
-@click.option("--node", envvar="CILIUM_PY_NODE", metavar="NAME", help="a node of the running lab")
 @click.option(
-    "--from", "recording", envvar="CILIUM_PY_FROM", metavar="FILE|DIR",
+    "--node", envvar="CILIUM_PY_NODE", metavar="NAME", shell_complete=complete_nodes, help="a node of the running lab"
+)
+@click.option(
+    "--from", "recording", envvar="CILIUM_PY_FROM", metavar="FILE|DIR", type=click.Path(),
     help="read a snapshot, a directory of bpftool's dumps or a sysdump in place of a node",
 )  # fmt: skip
 @click.option("--compat", is_flag=True, envvar="CILIUM_PY_COMPAT", help="print exactly what cilium-dbg 1.18 prints")
@@ -139,17 +159,7 @@ def cilium_py(
 
         ctx.obj = recorded(ctx, recording, compat=compat, verbose=verbose)
         return
-    if node is not None:
-        from cilium_py.cli.where import lab_paths
-
-        paths = lab_paths(node)
-    else:
-        paths = node_paths(bpf_root, state_dir)
-        if bpf_root is None and state_dir is None:
-            from cilium_py.cli.where import default_paths
-
-            paths = default_paths(paths)
-    ctx.obj = Settings(paths, compat, verbose)
+    ctx.obj = Settings(chosen_paths(bpf_root, state_dir, node), compat, verbose)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -202,6 +212,8 @@ def _completed(command: Callable[[], Any]) -> int:
 
 def _fail(message: str, hint: str | None, code: int) -> int:
     flush(sys.stdout)
+    if COMPLETING in os.environ:
+        return code
     with contextlib.suppress(OSError):
         print(f"error: {one_line(message)}", file=sys.stderr)
         if hint:

@@ -85,10 +85,10 @@ def endpoint_id(ctx: click.Context, _param: click.Parameter, text: str | None) -
 
 
 def complete_endpoints(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from cilium_py.cli.where import completing_paths
     from cilium_py.endpoint import store
 
-    paths = (ctx.find_object(Settings) or Settings()).paths
-    return [text for text in map(str, store.ids(paths)) if text.startswith(incomplete)]
+    return [text for text in map(str, store.ids(completing_paths(ctx))) if text.startswith(incomplete)]
 
 
 endpoint_argument = click.argument("endpoint_id", metavar="ID", callback=endpoint_id, shell_complete=complete_endpoints)

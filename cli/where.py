@@ -8,9 +8,31 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cilium_py.cli.context import say
+import click
+
+from cilium_py.cli.context import node_paths, say
 from cilium_py.errors import WrongUsage
 from cilium_py.paths import NodePaths
+
+
+def chosen_paths(bpf_root: str | None, state_dir: str | None, node: str | None) -> NodePaths:
+    """The paths that the root options name."""
+    if node is not None:
+        return lab_paths(node)
+    paths = node_paths(bpf_root, state_dir)
+    return default_paths(paths) if bpf_root is None and state_dir is None else paths
+
+
+def completing_paths(ctx: click.Context) -> NodePaths:
+    """The same of a line that is being completed, for which no command has run."""
+    given = ctx.find_root().params
+    return chosen_paths(given.get("bpf_root"), given.get("state_dir"), given.get("node"))
+
+
+def complete_nodes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from cilium_py.lab import nodes
+
+    return [name for name in nodes() if name.startswith(incomplete)]
 
 
 def lab_paths(name: str) -> NodePaths:
