@@ -225,7 +225,14 @@ def list_family(
     else:
         if output.compat:
             raise WrongUsage("--sort, --limit, --columns and --stats are ours", "without --compat they work")
-        rows = family.ordered(found) if not wanted.sort else unordered(family.definition, found)
+        if wanted.stats or (wanted.sort and wanted.limit is None) or len(selection.order) > 1:
+            rows = unordered(family.definition, found)
+        elif wanted.sort:
+            from cilium_py.select.first import first_rows
+
+            rows = first_rows(selection, found, family.definition.keep)
+        else:
+            rows = family.ordered(found)
         show_arranged(output, rows, family.definition, selection, stats=wanted.stats)
 
 

@@ -83,26 +83,20 @@ class Selection(Generic[R]):
 
     def arranged(self, rows: Iterable[R], order: Callable[[R], Any] | None = None) -> Iterator[R]:
         """Rows in the order that was asked for, or else in the usual one, and no more than the limit."""
-        keys = [(self._key(each), each.descending) for each in reversed(self.order)]
+        keys = [(self.sort_key(each), each.descending) for each in reversed(self.order)]
         if not keys and order is not None:
             keys = [(order, False)]
         if not keys:
             return islice(rows, self.limit)
-        limit = self.limit
 
         def finish(read: list[R]) -> Sequence[R]:
-            if len(keys) == 1 and limit is not None:
-                from heapq import nlargest, nsmallest
-
-                ((key, descending),) = keys
-                return (nlargest if descending else nsmallest)(limit, read, key)
             for key, descending in keys:
                 read.sort(key=key, reverse=descending)
-            return read[:limit]
+            return read[: self.limit]
 
         return collected(rows, finish)
 
-    def _key(self, order: Order) -> Callable[[R], Any]:
+    def sort_key(self, order: Order) -> Callable[[R], Any]:
         """Rows without a value come last, whichever way the others are sorted."""
         read = reader(order.field, self.fields, self.moment)
         is_address = order.field.kind in (Kind.ADDRESS, Kind.PREFIX)

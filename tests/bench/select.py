@@ -1,0 +1,69 @@
+"""Selecting from a million connections, beside the plain list in the same run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bench.fill import TABLES, fill, private_bpffs
+from tests.bench.measure import Cost, process, table
+from tests.bench.tables import READ, RUNS, TOOL
+
+TITLE = "Selecting"
+
+# What the issue tracker has for a million entries: wall seconds of `cilium-dbg bpf ct list global | grep`.
+CILIUM_DBG_AND_GREP = 11.9
+
+
+def least(command: list[str]) -> Cost:
+    """The least of each figure over some runs: what else the machine does can only add to it."""
+    costs = [process(command) for _ in range(RUNS)]
+    return Cost(*(min(column) for column in zip(*costs, strict=True)))
+
+
+def run() -> str:
+    with private_bpffs() as root:
+        fill(root, TABLES["ct"])
+        node = [*TOOL, "--bpf-root", str(root)]
+        one = connection(node)
+        source, sport, destination = one["source"], one["source_port"], one["destination"]
+        start = least([*TOOL, "version"])
+        rows: list[tuple[object, ...]] = [
+            row("reading the map alone", least([sys.executable, "-c", READ, pinned(root)])),
+        ]
+        for title, command in (
+            ("the plain list", "list"),
+            ("the plain list, through grep", f"list\\| grep '{source}:{sport} '"),
+            ("one address and port of a million", f"list --src {source} --sport {sport}"),
+            ("a network and two ports", "list --src 10.0.1.0/24 --dport 443,8443"),
+            ("by time and size", "list --where 'bytes > 2900k and idle > 1h'"),
+            ("how many of a network", "count --src 10.0.1.0/24"),
+            ("two fields of each row compared", "count --where 'packets > bytes'"),
+            ("the ten largest", "list --sort bytes:desc --limit 10"),
+            ("counts by protocol, direction, state", "list --stats"),
+            ("groups by source", "top --by source --rounds 1"),
+        ):
+            words = f"{' '.join(node)} ct {command}"
+            rows.append(row(f"{title}: `ct {command}`", least(["bash", "-o", "pipefail", "-c", words])))
+        got = least([*node, "ct", "get", f"{source}:{sport}", f"{destination}:443"])
+        rows += [row("one exact key: `ct get`", got), row("start-up: `version`", start)]
+    titles = ("of 1,000,000 connections", "wall s", "CPU s", "peak MB", "wall, against cilium-dbg and grep")
+    reference = f"For comparison, `cilium-dbg bpf ct list global | grep` takes {CILIUM_DBG_AND_GREP} s."
+    return f"{table(titles, rows)}\n\n{reference}"
+
+
+def row(title: str, cost: Cost) -> tuple[object, ...]:
+    return title.replace("|", "\\|"), cost.wall, cost.cpu, round(cost.memory), cost.wall / CILIUM_DBG_AND_GREP
+
+
+def pinned(root: Path) -> str:
+    return str(root / "tc/globals" / TABLES["ct"].pin)
+
+
+def connection(node: list[str]) -> dict[str, str]:
+    """Some connection of the table."""
+    words = [*node, "ct", "list", "--limit", "1", "-o", "jsonl"]
+    found: dict[str, str] = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+    return found
