@@ -39,14 +39,8 @@ DECLARE_CONFIG(bool, enable_arp_responder, true, "Answer ARP requests of the end
 
 /* The node */
 
-DECLARE_CONFIG(__u16, host_ep_id, 0, "Number of the host's endpoint");
-DECLARE_CONFIG(__u32, cilium_host_ifindex, 0, "Index of cilium_host");
 DECLARE_CONFIG(union macaddr, cilium_host_mac, {}, "MAC of cilium_host");
 DECLARE_CONFIG(__u32, cilium_net_ifindex, 0, "Index of cilium_net");
-DECLARE_CONFIG(__u32, direct_routing_dev_ifindex, 0,
-	       "Index of the device that leads to the other nodes");
-DECLARE_CONFIG(union v4addr, gateway_ipv4, {},
-	       "IPv4 address of the node's router, the gateway of its endpoints");
 DECLARE_CONFIG(union v6addr, router_ipv6, {},
 	       "IPv6 address of the node's router, the gateway of its endpoints");
 DECLARE_CONFIG(union v4addr, service_loopback_ipv4, {},

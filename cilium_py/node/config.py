@@ -102,11 +102,8 @@ class NodeConfig:
         """The programs' options that are the same for every endpoint of the node, by name."""
         both = self.ipv4 is not None and self.ipv6 is not None
         settings: dict[str, int | bytes] = {
-            "host_ep_id": HOST_ENDPOINT_ID,
-            "cilium_host_ifindex": self.host_index,
             "cilium_host_mac": self.host_mac.ljust(8, b"\0"),
             "cilium_net_ifindex": self.net_index,
-            "direct_routing_dev_ifindex": self.device_index,
             "device_mtu": self.mtu,
             "enable_ipv4": int(self.ipv4 is not None),
             "enable_ipv6": int(self.ipv6 is not None),
@@ -114,8 +111,6 @@ class NodeConfig:
             "world_id_ipv6": WORLD_IPV6 if both else WORLD,
             "enable_host_routing": 1,
         }
-        if self.ipv4 is not None:
-            settings["gateway_ipv4"] = self.ipv4.router.packed
         if self.ipv6 is not None:
             settings["router_ipv6"] = self.ipv6.router.packed
         return {**settings, **self.options}

@@ -104,11 +104,8 @@ NETWORK = [
 
 OPTIONS: Options = {
     "enable_per_packet_lb": True,
-    "cilium_host_ifindex": CILIUM_HOST,
     "cilium_net_ifindex": CILIUM_NET,
     "cilium_host_mac": HOST_MAC + b"\0\0",
-    "direct_routing_dev_ifindex": UPLINK,
-    "gateway_ipv4": ipaddress.ip_address(GATEWAY).packed,
     "router_ipv6": ipaddress.ip_address(GATEWAY6).packed,
     "service_loopback_ipv4": ipaddress.ip_address("169.254.42.1").packed,
 }

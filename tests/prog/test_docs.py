@@ -10,10 +10,18 @@ PAGE = (CHECKOUT / "docs/datapath.md").read_text()
 LIBRARY = CHECKOUT / "bpf_src/lib"
 
 
+DECLARED = re.findall(r"DECLARE_CONFIG\([^,]+,\s*(\w+),", (LIBRARY / "config.h").read_text())[1:]
+
+
 def test_every_option_is_documented() -> None:
-    declared = re.findall(r"DECLARE_CONFIG\([^,]+,\s*(\w+),", (LIBRARY / "config.h").read_text())[1:]
     listed = re.findall(r"^\| `(\w+)` \| (?:__|bool|v[46]addr|macaddr)", PAGE, re.MULTILINE)
-    assert listed == declared
+    assert listed == DECLARED
+
+
+def test_every_option_is_used() -> None:
+    sources = [path for path in LIBRARY.parent.rglob("*.[ch]") if path.name != "config.h"]
+    words = {word for path in sources for word in re.findall(r"\w+", path.read_text())}
+    assert [option for option in DECLARED if option not in words] == []
 
 
 def test_every_drop_reason_is_documented() -> None:
