@@ -1,0 +1,334 @@
+"""Flows, explanations and the health of NAT, on real maps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from cilium_py.bpf.map import BpfMap
+from cilium_py.cli.main import main
+from cilium_py.explain.flows import Flow, flows
+from cilium_py.explain.known import Known, Moment
+from cilium_py.explain.nat import Diagnosis, diagnose
+from cilium_py.explain.page import Page, page, parse_end
+from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
+from cilium_py.maps import ct, endpoint, ipcache, lb_backends, lb_services, nat, policy
+from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT, TUPLE_SERVICE
+from cilium_py.node.runtime import Clock
+from cilium_py.paths import NodePaths
+from cilium_py.schema import Struct
+from cilium_py.schema.text import ip, parse_ip
+
+CLIENT, SERVER, VIP, NODE, WORLD = map(parse_ip, ("10.0.0.1", "10.0.0.2", "10.96.0.1", "192.0.2.1", "198.51.100.7"))
+NOW = Moment(Clock(), 1000, 1_000_000_000.0)
+SERVICE_ID, BACKEND_ID = 7, 5
+Entries = list[tuple[Struct, Struct]]
+
+
+def pin(directory: Path, name: str, entries: Entries, type: MapType = MapType.HASH) -> None:
+    """A pinned map of these entries."""
+    key, value = entries[0]
+    flags = BPF_F_NO_PREALLOC if type is MapType.LPM_TRIE else 0
+    with BpfMap.create(
+        name=name, type=type, key_size=key.size, value_size=value.size, max_entries=64, flags=flags
+    ) as made:
+        for each, held in entries:
+            made.update(each.pack(), held.pack())
+        made.pin(directory / name)
+
+
+def tuple_of(source: bytes, sport: int, to: bytes, dport: int, flags: int, protocol: int = 6) -> ct.Key4:
+    """The key of a connection as conntrack stores it."""
+    if flags & TUPLE_SERVICE:
+        return ct.Key4(saddr=source, dport=sport, daddr=to, sport=dport, nexthdr=protocol, flags=flags)
+    return ct.Key4(daddr=source, sport=sport, saddr=to, dport=dport, nexthdr=protocol, flags=flags)
+
+
+def tracked(**fields: int) -> ct.Entry:
+    return ct.Entry(**{"lifetime": 1060, "packets": 3, "bytes": 180, **fields})
+
+
+def mapped(
+    source: bytes, sport: int, to: bytes, dport: int, flags: int, into: bytes, port: int
+) -> tuple[Struct, Struct]:
+    key = nat.Key4(saddr=source, sport=sport, daddr=to, dport=dport, nexthdr=6, flags=flags)
+    return key, nat.Entry4(created=900, needs_ct=1, to_saddr=into, to_sport=port)
+
+
+@pytest.fixture
+def pins(bpffs: Path) -> Path:
+    """A node with a client (endpoint 1), a server (endpoint 2) and a service in front of it."""
+    directory = bpffs / "tc/globals"
+    directory.mkdir(parents=True)
+    pin(directory, "cilium_lxc", [
+        (endpoint.Key(ip=CLIENT.ljust(16, b"\0"), family=1), endpoint.Value(lxc_id=1, sec_id=256, ifindex=11)),
+        (endpoint.Key(ip=SERVER.ljust(16, b"\0"), family=1), endpoint.Value(lxc_id=2, sec_id=257, ifindex=12)),
+        (endpoint.Key(ip=NODE.ljust(16, b"\0"), family=1), endpoint.Value(flags=1)),
+    ])  # fmt: skip
+    pin(directory, "cilium_ipcache_v2", [
+        (ipcache.Key(**ipcache.key_fields((address, length))), ipcache.Value(sec_identity=identity))
+        for address, length, identity in (
+            (CLIENT, 32, 256), (SERVER, 32, 257), (NODE, 32, 1), (bytes(4), 0, 2),
+        )
+    ], MapType.LPM_TRIE)  # fmt: skip
+    pin(directory, "cilium_lb4_services_v2", [
+        (lb_services.Key4(address=VIP, dport=80, backend_slot=0, proto=6),
+         lb_services.Service(count=2, rev_nat_index=SERVICE_ID)),
+        (lb_services.Key4(address=VIP, dport=80, backend_slot=1, proto=6),
+         lb_services.Service(backend_id=BACKEND_ID, rev_nat_index=SERVICE_ID)),
+        (lb_services.Key4(address=VIP, dport=80, backend_slot=2, proto=6),
+         lb_services.Service(backend_id=99, rev_nat_index=SERVICE_ID)),
+    ])  # fmt: skip
+    pin(directory, "cilium_lb4_backends_v3", [
+        (lb_backends.Key(value=BACKEND_ID), lb_backends.Backend4(address=SERVER, port=8080, proto=6)),
+    ])  # fmt: skip
+    with BpfMap.create(name="revnat", type=MapType.HASH, key_size=2, value_size=6, max_entries=8) as revnat:
+        revnat.update(SERVICE_ID.to_bytes(2, "big"), VIP + (80).to_bytes(2, "big"))
+        revnat.pin(directory / "cilium_lb4_reverse_nat")
+    return directory
+
+
+def all_flows(pins: Path) -> list[Flow]:
+    with Known(pins, NodePaths(state_dir=pins / "state")) as known:
+        return list(flows(known, NOW))
+
+
+def explained(pins: Path, source: str, destination: str, protocol: int | None = None) -> Page:
+    with Known(pins, NodePaths(state_dir=pins / "state")) as known:
+        return page(known, NOW, parse_end(source, known), parse_end(destination, known), protocol)
+
+
+def examined(pins: Path) -> Diagnosis:
+    with Known(pins, NodePaths(state_dir=pins / "state")) as known:
+        return diagnose(known)
+
+
+def test_a_connection_through_a_service_is_one_flow(pins: Path) -> None:
+    through = {"rev_nat_index": SERVICE_ID, "flags": 1 << 4}
+    pin(pins, "cilium_ct4_global", [
+        (tuple_of(CLIENT, 4000, VIP, 80, TUPLE_SERVICE), tracked(**through, backend_id=BACKEND_ID)),
+        (tuple_of(CLIENT, 4000, SERVER, 8080, TUPLE_OUT), tracked(**through)),
+        (tuple_of(CLIENT, 4000, SERVER, 8080, TUPLE_IN), tracked()),
+    ])  # fmt: skip
+    [found] = all_flows(pins)
+    assert (ip(found.source), found.source_port) == ("10.0.0.1", 4000)
+    assert (found.service, found.service_port) == (VIP, 80)
+    assert (found.destination, found.destination_port) == (SERVER, 8080)
+    assert found.entries == ["OUT", "IN", "SVC"]
+    assert (found.state, found.remaining, found.expires) == ("ESTABLISHED", 60, "2001-09-09T01:47:40Z")
+    assert (found.source_endpoint, found.destination_endpoint) == (1, 2)
+    assert (found.source_identity, found.destination_identity) == (256, 257)
+    assert found.source_labels == []
+
+
+def test_what_stands_alone_is_shown_alone(pins: Path) -> None:
+    served = {"rev_nat_index": SERVICE_ID}
+    pin(pins, "cilium_ct4_global", [
+        (tuple_of(CLIENT, 4001, VIP, 80, TUPLE_SERVICE), tracked(**served, backend_id=BACKEND_ID)),
+        (tuple_of(CLIENT, 4002, VIP, 80, TUPLE_SERVICE), tracked(**served, backend_id=99)),
+        (tuple_of(WORLD, 5000, SERVER, 8080, TUPLE_IN), tracked(src_sec_id=2)),
+        (tuple_of(CLIENT, 4003, WORLD, 443, TUPLE_OUT), tracked(src_sec_id=256)),
+    ])  # fmt: skip
+    found = {row.source_port: row for row in all_flows(pins)}
+    assert {port: row.entries for port, row in found.items()} == {
+        4001: ["SVC"], 4002: ["SVC"], 5000: ["IN"], 4003: ["OUT"],
+    }  # fmt: skip
+    assert found[4001].destination == SERVER
+    assert found[4002].destination is None
+    assert found[5000].source_labels == ["reserved:world"]
+    assert found[4003].destination_labels == ["reserved:world"]
+
+
+def test_a_translation_is_part_of_its_flow(pins: Path) -> None:
+    pin(pins, "cilium_ct4_global", [(tuple_of(CLIENT, 4000, WORLD, 443, TUPLE_OUT), tracked())])
+    pin(pins, "cilium_snat_v4_external", [mapped(CLIENT, 4000, WORLD, 443, TUPLE_OUT, NODE, 50000)])
+    [found] = all_flows(pins)
+    assert (found.nat_address, found.nat_port) == (NODE, 50000)
+
+
+class Policy(NamedTuple):
+    """Entries (direction, identity, protocol and port prefix, deny) and what they say of port 8080 at the server."""
+
+    title: str
+    entries: list[tuple[int, int, int, int, int, bool]]
+    allowed: bool | None
+    entry: str
+
+
+POLICIES = [
+    Policy("this identity and port", [(0, 256, 6, 8080, 24, False)], True, "allow ingress 256 8080/TCP"),
+    Policy("anyone, this port", [(0, 0, 6, 8080, 24, False)], True, "allow ingress ANY 8080/TCP"),
+    Policy("all of this identity", [(0, 256, 0, 0, 0, False)], True, "allow ingress 256 ANY"),
+    Policy("a range of ports", [(0, 256, 6, 8064, 18, False)], True, "allow ingress 256 8064-8127/TCP"),
+    Policy("a denial of anyone", [(0, 256, 6, 8080, 24, False), (0, 0, 0, 0, 0, True)], False, "deny ingress ANY ANY"),
+    Policy("another port", [(0, 256, 6, 81, 24, False)], None, ""),
+    Policy("another direction", [(1, 256, 6, 8080, 24, False)], None, ""),
+]
+
+
+@pytest.mark.parametrize("case", POLICIES, ids=lambda case: case.title)
+def test_the_entry_that_decides(case: Policy, pins: Path) -> None:
+    pin(pins, "cilium_policy_v2_00002", [
+        (policy.Key(prefixlen=40 + bits, sec_label=identity, egress=direction, protocol=protocol, dport=port),
+         policy.Entry(flags=int(deny) | bits << 3))
+        for direction, identity, protocol, port, bits, deny in case.entries
+    ], MapType.LPM_TRIE)  # fmt: skip
+    found = explained(pins, "10.0.0.1", "10.0.0.2:8080", 6)
+    [ingress] = found.policy
+    assert (ingress.endpoint, ingress.direction, ingress.allowed, ingress.entry) == (
+        2,
+        "ingress",
+        case.allowed,
+        case.entry,
+    )
+    assert [each.endpoint for each in found.unread] == [1]
+    assert found.allowed == case.allowed
+
+
+def test_a_page_about_a_service(pins: Path) -> None:
+    through = {"rev_nat_index": SERVICE_ID}
+    pin(pins, "cilium_ct4_global", [
+        (tuple_of(CLIENT, 4000, VIP, 80, TUPLE_SERVICE), tracked(**through, backend_id=BACKEND_ID)),
+        (tuple_of(CLIENT, 4000, SERVER, 8080, TUPLE_OUT), tracked(**through)),
+        (tuple_of(CLIENT, 4000, SERVER, 9999, TUPLE_OUT), tracked()),
+        (tuple_of(CLIENT, 4000, WORLD, 80, TUPLE_OUT), tracked()),
+    ])  # fmt: skip
+    found = explained(pins, "10.0.0.1", "10.96.0.1:80", 6)
+    [service] = found.services
+    assert [(each.state, each.address) for each in service.backends] == [("active", SERVER), ("missing", None)]
+    assert sorted(each.entries[0] for each in found.connections) == ["OUT", "SVC"]
+    assert {each.service for each in found.connections} == {VIP}
+    assert found.source.endpoint == 1
+    assert found.destination.endpoint is None
+
+
+def test_ports_and_protocol_narrow_the_page(pins: Path) -> None:
+    pin(pins, "cilium_ct4_global", [
+        (tuple_of(CLIENT, 4000, SERVER, 80, TUPLE_OUT), tracked()),
+        (tuple_of(CLIENT, 4001, SERVER, 80, TUPLE_OUT), tracked()),
+        (tuple_of(CLIENT, 4000, SERVER, 81, TUPLE_OUT), tracked()),
+        (tuple_of(SERVER, 80, CLIENT, 4000, TUPLE_OUT), tracked()),
+    ])  # fmt: skip
+    count = {
+        words: len(explained(pins, *words).connections)
+        for words in (("10.0.0.1", "10.0.0.2"), ("10.0.0.1:4000", "10.0.0.2"), ("10.0.0.1:4000", "10.0.0.2:80"))
+    }
+    assert list(count.values()) == [4, 3, 2]
+    assert explained(pins, "10.0.0.1", "10.0.0.2", 17).connections == []
+
+
+def test_translations_on_a_page_are_paired_or_not(pins: Path) -> None:
+    pin(pins, "cilium_snat_v4_external", [
+        mapped(CLIENT, 4000, WORLD, 443, TUPLE_OUT, NODE, 50000),
+        mapped(WORLD, 443, NODE, 50000, TUPLE_IN, CLIENT, 4000),
+        mapped(CLIENT, 4001, WORLD, 443, TUPLE_OUT, NODE, 50001),
+    ])  # fmt: skip
+    found = explained(pins, "1", "198.51.100.7")
+    assert {(each.source_port, each.paired) for each in found.translations} == {(4000, True), (4001, False)}
+
+
+def out(source: bytes, sport: int, port: int) -> tuple[Struct, Struct]:
+    return mapped(source, sport, WORLD, 443, TUPLE_OUT, NODE, port)
+
+
+def back(port: int, into: bytes, dport: int) -> tuple[Struct, Struct]:
+    return mapped(WORLD, 443, NODE, port, TUPLE_IN, into, dport)
+
+
+class Nat(NamedTuple):
+    """A NAT table, the connections of conntrack, and the counts that are not zero."""
+
+    title: str
+    entries: Entries
+    connections: Entries
+    counts: dict[str, int]
+    is_ill: bool = False
+
+
+KNOWN = [(tuple_of(CLIENT, 4000, WORLD, 443, TUPLE_OUT), tracked())]
+NATS = [
+    Nat("a pair", [out(CLIENT, 4000, 50000), back(50000, CLIENT, 4000)], KNOWN,
+        {"entries": 2, "outgoing": 1, "incoming": 1, "paired": 1}),
+    Nat("without its reverse", [out(CLIENT, 4000, 50000)], KNOWN,
+        {"entries": 1, "outgoing": 1, "missing_reverse": 1}, True),
+    Nat("without what it answers", [back(50000, CLIENT, 4000)], KNOWN,
+        {"entries": 1, "incoming": 1, "orphan_reverse": 1}),
+    Nat("answers to somebody else", [out(CLIENT, 4000, 50000), back(50000, SERVER, 4000)], KNOWN,
+        {"entries": 2, "outgoing": 1, "incoming": 1, "paired": 1, "mismatched": 1}, True),
+    Nat("without a connection", [out(CLIENT, 4001, 50001), back(50001, CLIENT, 4001)], KNOWN,
+        {"entries": 2, "outgoing": 1, "incoming": 1, "paired": 1, "without_connection": 1}),
+    Nat("direct server return", [out(SERVER, 8080, 80)],
+        [(ct.Key4(daddr=WORLD, saddr=SERVER, dport=8080, sport=443, nexthdr=6), tracked(flags=1 << 7))],
+        {"entries": 1, "outgoing": 1, "direct_return": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NATS, ids=lambda case: case.title)
+def test_the_health_of_nat(case: Nat, pins: Path) -> None:
+    pin(pins, "cilium_snat_v4_external", case.entries)
+    pin(pins, "cilium_ct4_global", case.connections)
+    found = examined(pins)
+    [table] = found.tables
+    counts = {name: count for name, count in table._asdict().items() if count and name not in ("map", "max_entries")}
+    assert counts == case.counts
+    assert found.is_ill == case.is_ill
+    named = sum(case.counts.get(name, 0) for name in (
+        "missing_reverse", "orphan_reverse", "mismatched", "without_connection",
+    ))  # fmt: skip
+    assert len(found.problems) == named
+
+
+def test_ports_in_use_and_by_whom(pins: Path) -> None:
+    entries = [out(CLIENT, 4000 + n, 40000 + n) for n in range(20)] + [out(SERVER, 9, 45000), out(SERVER, 10, 1000)]
+    pin(pins, "cilium_snat_v4_external", entries)
+    [use] = examined(pins).ports
+    assert (use.egress, use.remote, use.remote_port, use.protocol) == (NODE, WORLD, 443, "TCP")
+    assert (use.used, use.available, use.pressure) == (21, 32768, 0.0006)
+    assert [(each.address, each.ports) for each in use.sources] == [(CLIENT, 20), (SERVER, 1)]
+
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(bpffs: Path, capfd: pytest.CaptureFixture[str]) -> Run:
+    def said(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(["--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), *words])
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, capfd.readouterr().out
+
+    return said
+
+
+def test_the_commands(pins: Path, run: Run) -> None:
+    pin(pins, "cilium_ct4_global", KNOWN)
+    pin(pins, "cilium_snat_v4_external", [out(CLIENT, 4000, 50000)])
+    code, text = run("flow", "list")
+    assert code == 0
+    assert "10.0.0.1:4000 (as 192.0.2.1:50000) -> 198.51.100.7:443" in text
+    code, text = run("flow", "list", "--dport", "443", "--columns", "source,state", "-o", "json")
+    assert json.loads(text) == [{"source": "10.0.0.1", "state": "SYN-SENT"}]
+    code, text = run("flow", "list", "--dport", "80", "--count")
+    assert (code, text) == (0, "0\n")
+    code, text = run("flow", "explain", "10.0.0.1:4000", "198.51.100.7:443")
+    assert code == 0
+    assert "its reverse entry is MISSING" in text
+    code, text = run("flow", "explain", "10.0.0.1", "198.51.100.7", "-o", "json")
+    document: dict[str, Any] = json.loads(text)
+    assert [each["paired"] for each in document["translations"]] == [False]
+    code, text = run("nat", "doctor")
+    assert code == 1
+    assert "missing reverse: 1; answers are not translated back" in text
+    code, text = run("nat", "doctor", "-o", "json")
+    assert json.loads(text)["tables"][0]["missing_reverse"] == 1
+    assert run("flow", "explain", "10.0.0.1", "fd00::1")[0] == 2
+    assert run("flow", "explain", "nobody", "10.0.0.1")[0] == 2
+    code, text = run("bpf", "map", "pressure", "--above", "4", "-o", "json")
+    assert [row["map"] for row in json.loads(text)] == [
+        "cilium_lb4_reverse_nat", "cilium_ipcache_v2", "cilium_lb4_services_v2", "cilium_lxc",
+    ]  # fmt: skip
