@@ -123,6 +123,25 @@ static __always_inline __u64 put_next_name(__u64 out, const struct format_step *
 	return out;
 }
 
+/* The end of a cell: spaces, or with `measuring` a note of how long it is. */
+static __always_inline __u64 end_cell(__u64 out, __u32 number)
+{
+	__u32 *width = &memory.widths[number % CELLS];
+	__u32 length = out - memory.cell;
+
+	if (memory.measuring) {
+		if (length > *width)
+			*width = length;
+	} else if (length < *width && *width <= CELL_ROOM) {
+#pragma unroll
+		for (int at = 0; at < CELL_ROOM; at += 8)
+			put_8(out + at, ASCII_SPACES);
+		out = advance(out, (*width - length) & 255);
+	}
+	memory.cell = out;
+	return out;
+}
+
 /* Take the step that is due; true if it was the last. */
 static __always_inline bool step_on(void)
 {
@@ -177,6 +196,9 @@ static __always_inline bool step_on(void)
 	case FORMAT_NAMES:
 		out = put_next_name(out, step);
 		break;
+	case FORMAT_CELL:
+		out = end_cell(out, step->width);
+		break;
 	case FORMAT_DROP:
 		out = memory.line;
 		memory.pc = memory.steps_count;
@@ -203,7 +225,7 @@ static long one_entry(__u32 index, void *unused)
 	(void)index;
 	(void)unused;
 	memory.pc = 0;
-	memory.line = memory.out;
+	memory.line = memory.cell = memory.out;
 	bpf_loop((STEPS + NAMES) / STEPS_A_CALL, some_steps, NULL, 0);
 	if (memory.full) {
 		memory.out = memory.line;

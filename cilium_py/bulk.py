@@ -10,12 +10,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cilium_py.errors import CiliumPyError
+from cilium_py.render import tabular
 from cilium_py.render.output import Output
+from cilium_py.render.stream import READING
 from cilium_py.render.write import header, pieces_of
-from cilium_py.schema import GoList, Line, MapDef
+from cilium_py.render.write import write as write_rows
+from cilium_py.schema import GoList, Line, MapDef, Table
 from cilium_py.schema.decoder import Decoder
 from cilium_py.table import OpenTable
 
@@ -32,12 +36,14 @@ log = logging.getLogger(__name__)
 
 def streams(output: Output, definition: MapDef[Any]) -> bool:
     """Whether `write` can write this: rows that come in the order of the map, each on its own."""
-    if definition.order or definition.keep or not isinstance(definition.text, Line):
+    if definition.order or definition.keep:
         return False
     if not output.compat:
         return output.format in ("text", "json", "jsonl", "csv")
     shape = definition.compat
-    return output.is_text and isinstance(shape, GoList) and not (shape.text or shape.order or shape.arranged)
+    if not (output.is_text and isinstance(shape, GoList) and isinstance(definition.text, Line)):
+        return False
+    return not (shape.text or shape.order or shape.arranged)
 
 
 def write(stream: BinaryIO, output: Output, definition: MapDef[Any], tables: Iterable[OpenTable[Any]]) -> None:
@@ -46,6 +52,9 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], tables: Ite
         kernel = _Kernel(output.format, definition, stack)
         if output.format == "json":
             _array(stream, (piece for table in tables for piece in kernel.pieces(table)))
+            return
+        if output.is_text and isinstance(definition.text, Table):
+            _aligned(stream, definition.text, kernel, tables)
             return
         shape = definition.compat
         blank = output.compat and isinstance(shape, GoList) and shape.blank_line_after_map
@@ -58,6 +67,51 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], tables: Ite
             if blank:
                 stream.write(b"\n")
         stream.write(head)
+
+
+def _aligned(stream: BinaryIO, text: Table[Any], kernel: _Kernel, tables: Iterable[OpenTable[Any]]) -> None:
+    """A table in columns as wide as the longest cell: all entries are kept, as they are in the map."""
+    failure: Exception | None = None
+    kept: list[tuple[OpenTable[Any], list[Batch]]] = []
+    try:
+        for table in tables:
+            kept.append((table, []))
+            for batch in table.batches():
+                kept[-1][1].append(batch.copy())
+    except READING as error:
+        failure = error
+    if failure is None or any(batches for _, batches in kept):
+        _write_aligned(stream, text, kernel, kept)
+    if failure is not None:
+        raise failure
+
+
+def _write_aligned(
+    stream: BinaryIO, text: Table[Any], kernel: _Kernel, kept: list[tuple[OpenTable[Any], list[Batch]]]
+) -> None:
+    from cilium_py.render.steps import CELL_ROOM, MOST_CELLS
+
+    is_large = sum(batch.count for _, batches in kept for batch in batches) >= LARGE
+    found = [kernel.program(table) for table, _ in kept] if is_large else []
+    programs = [program for program in found if program is not None]
+    if kernel.formatter is not None and len(programs) == len(kept):
+        longest = [0] * MOST_CELLS
+        for program, (_, batches) in zip(programs, kept, strict=True):
+            kernel.formatter.use(program)
+            for batch in batches:
+                longest = kernel.formatter.measure(batch, longest)
+        widths = tabular.widths_of(text.titles, longest, text.padded)
+        if max(widths) <= CELL_ROOM:
+            stream.write(tabular.title_line(text.titles, widths, text.padded).encode() + b"\n")
+            for program, (_, batches) in zip(programs, kept, strict=True):
+                kernel.formatter.use(program)
+                kernel.formatter.fill(widths)
+                for batch in batches:
+                    for piece in kernel.formatter.texts(batch):
+                        stream.write(piece)
+            return
+    rows = (row for table, batches in kept for batch in batches for row in kernel.rows(table, batch))
+    write_rows(stream, Output("text"), rows, kernel.definition.row, text)
 
 
 def _array(stream: BinaryIO, pieces: Iterator[bytes | memoryview]) -> None:
@@ -88,9 +142,6 @@ class _Kernel:
     def pieces(self, table: OpenTable[Any]) -> Iterator[bytes | memoryview]:
         """The text of a table's rows, piece by piece; each is valid until the next is asked for."""
         definition = self.definition
-        if not isinstance(table.layout.decode, Decoder) or table.map.per_cpu:
-            yield from pieces_of(self.form, table.rows(), definition.row, definition.text)
-            return
         program: Program | None = None
         for batch in table.batches():
             if program is None and (self.formatter or batch.count >= LARGE):
@@ -103,20 +154,18 @@ class _Kernel:
                 yield from pieces_of(self.form, self.rows(table, batch), definition.row, definition.text)
 
     def rows(self, table: OpenTable[Any], batch: Batch) -> Iterator[Any]:
-        layout = table.layout
-        keys, values = layout.key.unpack_many(batch.keys), layout.value.unpack_many(batch.values)
-        return map(layout.decode, keys, values)
+        return starmap(table.layout.decode, table.unpacked(batch))
 
     def program(self, table: OpenTable[Any]) -> Program | None:
         """What the kernel is to write of this table's rows; None if Python must."""
         from cilium_py.render.steps import Unsupported
         from cilium_py.render.wholesale import program_of
 
-        decoder, line = table.layout.decode, self.definition.text
-        if self.is_refused or not isinstance(decoder, Decoder) or not isinstance(line, Line):
+        decoder = table.layout.decode
+        if self.is_refused or not isinstance(decoder, Decoder) or table.map.per_cpu:
             return None
         try:
-            program = program_of(self.form, line, decoder)
+            program = program_of(self.form, self.definition.text, decoder)
         except Unsupported as reason:
             log.info("%s: formatted by Python: %s", table.path, reason)
             self.is_refused = True

@@ -58,9 +58,20 @@ class OpenTable(Generic[R]):
         return zip(keys, value.unpack_many(batch.values), strict=True)
 
     def entries(self) -> Iterator[tuple[Any, Any]]:
-        """Every (key, value). See pairs_of."""
+        """Every (key, value) as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
         for batch in self.batches():
-            yield from self.pairs_of(batch)
+            yield from self.unpacked(batch)
+
+    def unpacked(self, batch: Batch) -> Iterable[tuple[Any, Any]]:
+        """The entries of a batch. See entries."""
+        key, value = self.layout.key, self.layout.value
+        keys = key.unpack_many(batch.keys)
+        if self.map.per_cpu:
+            room = self.map.value_room
+            return ((each, total(value, batch.values[at * room : (at + 1) * room])) for at, each in enumerate(keys))
+        if value is InnerMap:
+            return with_inner(zip(keys, InnerMap.unpack_many(batch.values), strict=True), self.map.held)
+        return zip(keys, value.unpack_many(batch.values), strict=True)
 
     def rows(self) -> Iterator[R]:
         decode = self.layout.decode

@@ -19,7 +19,6 @@ from cilium_py.schema import (
     Bits,
     GoTable,
     Int,
-    Layout,
     MapDef,
     Pair,
     Prefix,
@@ -36,7 +35,9 @@ from cilium_py.schema import (
     u16,
     u32,
 )
-from cilium_py.schema.text import flag_names, ip, prefix
+from cilium_py.schema.decoder import declared
+from cilium_py.schema.form import Column, Columns, Either, Field, Names, Prefixed, Within, key, value
+from cilium_py.schema.template import Cells, Each, Template, When
 
 STATIC_BITS = 32
 FAMILY_4, FAMILY_6 = 1, 2
@@ -148,54 +149,58 @@ def prefix_of(key: Key | Key14 | Key12) -> tuple[bytes, int] | None:
     return (key.ip[:width], length) if width and 0 <= length <= width * 8 else None
 
 
-def decode(key: Key, value: Value) -> Row:
-    return _row(key, value, FLAG_NAMES)
+def prefix_in(family: int, address: Field, otherwise: Column) -> Column:
+    """The prefix of a key of this family, if its length is one."""
+    size = {FAMILY_4: 4, FAMILY_6: 16}[family]
+    length = Within(key.prefixlen, STATIC_BITS, STATIC_BITS + 8 * size)
+    prefix = Prefixed(address, key.prefixlen - STATIC_BITS)
+    return Either(key.family.equals(family), Either(length, prefix, None), otherwise)
 
 
-def decode_19(key: Key, value: Value19) -> Row:
-    return _row(key, value, FLAG_NAMES_19)
+KEY: Columns = {
+    "prefix": prefix_in(FAMILY_4, key.ip.first(4), prefix_in(FAMILY_6, key.ip, None)),
+    "cluster_id": key.cluster_id,
+    "encrypt_key": value.key,
+}
+COLUMNS_19: Columns = {
+    **KEY,
+    "identity": value.sec_identity,
+    "tunnel_endpoint": Either(value.flags.has(IPV6_TUNNEL), value.tunnel_endpoint, value.tunnel_endpoint.first(4)),
+    "flags": Names(value.flags, FLAG_NAMES_19),
+}
+COLUMNS: Columns = {**COLUMNS_19, "flags": Names(value.flags, FLAG_NAMES)}
+COLUMNS_16: Columns = {
+    **KEY,
+    "identity": value.sec_label,
+    "tunnel_endpoint": value.tunnel_endpoint,
+    "flags": Names(value.flags & SKIP_TUNNEL, FLAG_NAMES),
+}
+NO_FLAGS = Names(value.key & 0, {})
+COLUMNS_14: Columns = {**COLUMNS_16, "flags": NO_FLAGS}
+COLUMNS_12: Columns = {**COLUMNS_14, "cluster_id": 0}
 
-
-def _row(key: Key, value: Value | Value19, names: dict[int, str]) -> Row:
-    endpoint = value.tunnel_endpoint if value.flags & IPV6_TUNNEL else value.tunnel_endpoint[:4]
-    flags = flag_names(value.flags, names)
-    return Row(prefix_of(key), key.cluster_id, value.sec_identity, value.key, endpoint, flags)
-
-
-def decode_16(key: Key, value: Value16) -> Row:
-    flags = flag_names(value.flags & SKIP_TUNNEL, FLAG_NAMES)
-    return Row(prefix_of(key), key.cluster_id, value.sec_label, value.key, value.tunnel_endpoint, flags)
-
-
-def decode_14(key: Key | Key14, value: Value14 | Value15) -> Row:
-    return Row(prefix_of(key), key.cluster_id, value.sec_label, value.key, value.tunnel_endpoint, [])
-
-
-def decode_12(key: Key12, value: Value12) -> Row:
-    return Row(prefix_of(key), 0, value.sec_label, value.key, value.tunnel_endpoint, [])
+PREFIX_TEXT = Template(
+    Row, When("prefix", "{prefix:prefix}", otherwise="invalid Prefix"), When("cluster_id", "@{cluster_id}", bits=0xFFFF)
+)
+"""10.0.0.0/8, with @7 behind it for cluster 7."""
+IDENTITY_TEXT = Template(
+    Row,
+    "identity={identity} encryptkey={encrypt_key} tunnelendpoint={tunnel_endpoint:ip} flags=",
+    Each("flags", "{}", between=",", none="<none>"),
+)
 
 
 def prefix_text(row: Row) -> str:
-    """10.0.0.0/8, with @7 behind it for cluster 7."""
-    text = prefix(row.prefix) if row.prefix else "invalid Prefix"
-    return f"{text}@{row.cluster_id}" if row.cluster_id else text
+    return PREFIX_TEXT(row)
 
 
 def identity_text(row: Row) -> str:
-    flags = ",".join(row.flags) or "<none>"
-    return (
-        f"identity={row.identity} encryptkey={row.encrypt_key} tunnelendpoint={ip(row.tunnel_endpoint)} flags={flags}"
-    )
+    return IDENTITY_TEXT(row)
 
 
 def compat_entry(pair: Pair) -> tuple[str, str]:
     known = pair.key.family in (FAMILY_4, FAMILY_6)
     return prefix_text(pair.row) if known else "<unknown>", identity_text(pair.row)
-
-
-def order(row: Row) -> tuple[bool, int, bytes, int, int]:
-    address, length = row.prefix or (b"", 0)
-    return row.prefix is None, len(address), address, length, row.cluster_id
 
 
 def key_fields(network: tuple[bytes, int], cluster_id: int = 0) -> dict[str, int | bytes]:
@@ -223,25 +228,22 @@ def value_fields(
     return {**fields, "tunnel_endpoint": endpoint, **({"flags": 1} if skip_tunnel else {})}
 
 
-LAYOUTS = (Layout("1.19", Key, Value19, decode_19), Layout("1.18", Key, Value, decode))
+LAYOUTS = (declared("1.19", Row, Key, Value19, COLUMNS_19), declared("1.18", Row, Key, Value, COLUMNS))
 LAYOUTS_V1 = (
-    Layout("1.16", Key, Value16, decode_16),
-    Layout("1.15", Key, Value15, decode_14),
-    Layout("1.14", Key14, Value14, decode_14),
-    Layout("1.12", Key12, Value12, decode_12),
+    declared("1.16", Row, Key, Value16, COLUMNS_16),
+    declared("1.15", Row, Key, Value15, COLUMNS_14),
+    declared("1.14", Row, Key14, Value14, COLUMNS_14),
+    declared("1.12", Row, Key12, Value12, COLUMNS_12),
 )
 
 MAP = MapDef(
     command=("ipcache",),
     summary="Identities and tunnel endpoints of addresses",
     row=Row,
-    text=Table(
-        ("IP PREFIX/ADDRESS", "IDENTITY"), lambda row: (prefix_text(row), identity_text(row)), titles_when_empty=False
-    ),
+    text=Table(("IP PREFIX/ADDRESS", "IDENTITY"), Cells(PREFIX_TEXT, IDENTITY_TEXT), titles_when_empty=False),
     sources=(
         Source("cilium_ipcache_v2", LAYOUTS, replaces="cilium_ipcache", assumed="1.18"),
         Source("cilium_ipcache", LAYOUTS_V1, assumed=None),
     ),
-    order=order,
     compat=GoTable(("IP PREFIX/ADDRESS", "IDENTITY"), compat_entry),
 )

@@ -13,7 +13,10 @@
 /* A field is read eight bytes at a time. */
 #define ENTRY_SLACK 8
 /* More than one step writes: its literal, and an IPv6 address or three portions of a number. */
-#define STEP_ROOM 128
+#define STEP_ROOM 256
+/* Of a table; wider ones are Python's. */
+#define CELLS	  16
+#define CELL_ROOM 160
 
 enum format_kind {
 	FORMAT_LITERAL,
@@ -30,6 +33,8 @@ enum format_kind {
 	FORMAT_WHEN,
 	/* Leave the entry out. */
 	FORMAT_DROP,
+	/* The end of cell number `width` of a table: spaces up to the column's width. */
+	FORMAT_CELL,
 };
 
 /* Write the literal, then a field of the entry: mask, after shift, after byte order. */
@@ -66,6 +71,9 @@ struct format_memory {
 	__u32 value_at;
 	__u32 count;
 	__u32 steps_count;
+	/* Instead of filling cells up, find how wide they are. */
+	__u32 measuring;
+	__u32 widths[CELLS];
 	/* What the run did: entries looked at, those that were not left out, bytes of text. */
 	__u32 done;
 	__u32 kept;
@@ -74,6 +82,7 @@ struct format_memory {
 	__u32 line;
 	__u32 pc;
 	__u32 full;
+	__u32 cell;
 	/* Bits that FORMAT_NAMES has still to name. */
 	__u64 bits;
 	/* Octet -> its digits and a dot in four bytes, then the size with the dot and the size without. */

@@ -19,6 +19,7 @@
 #define IN_REGISTER(number) asm volatile("" : "+r"(number))
 
 #define ASCII_ZEROS	    0x3030303030303030ULL
+#define ASCII_SPACES	    0x2020202020202020ULL
 #define TEN_TO_8	    100000000ULL
 
 /* De Bruijn's sequence: the product's top six bits tell the powers of two apart. */

@@ -49,6 +49,10 @@ class Batch:
         for (key,), (value,) in zip(keys, values, strict=True):
             yield key, value
 
+    def copy(self) -> Batch:
+        """One that lasts."""
+        return Batch(memoryview(bytes(self.keys)), memoryview(bytes(self.values)), self.count)
+
     def chosen(self, indexes: list[int]) -> Batch:
         """A copy of some of the entries."""
         pairs = list(self.pairs())

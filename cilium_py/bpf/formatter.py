@@ -21,7 +21,16 @@ from cilium_py.errors import CiliumPyError
 from cilium_py.libbpf import library
 from cilium_py.libbpf.structs import bpf_test_run_opts
 from cilium_py.objects import DIRECTORY
-from cilium_py.render.steps import LITERAL_ROOM, MOST_NAMES, MOST_STEPS, MOST_TABLES, NAME_ROOM, Program, Step
+from cilium_py.render.steps import (
+    LITERAL_ROOM,
+    MOST_CELLS,
+    MOST_NAMES,
+    MOST_STEPS,
+    MOST_TABLES,
+    NAME_ROOM,
+    Program,
+    Step,
+)
 
 OBJECT = DIRECTORY / "bpf_format.o"
 ENTRIES_ROOM, TEXT_ROOM, ENTRY_SLACK = 1 << 19, 1 << 20, 8
@@ -58,12 +67,15 @@ class format_memory(ctypes.Structure):
         ("value_at", c_uint32),
         ("count", c_uint32),
         ("steps_count", c_uint32),
+        ("measuring", c_uint32),
+        ("widths", c_uint32 * MOST_CELLS),
         ("done", c_uint32),
         ("kept", c_uint32),
         ("out", c_uint32),
         ("line", c_uint32),
         ("pc", c_uint32),
         ("full", c_uint32),
+        ("cell", c_uint32),
         ("bits", c_uint64),
         ("octets", c_uint64 * 256),
         ("groups", c_uint32 * 256),
@@ -117,6 +129,7 @@ class Formatter:
         memory = self._memory
         memory.key_size, memory.value_size = program.key_size, program.value_size
         memory.steps_count = len(program.steps)
+        memory.widths[:] = [0] * MOST_CELLS
         for at, step in enumerate(program.steps):
             memory.steps[at] = _as_c(step)
         slot = 0
@@ -144,6 +157,19 @@ class Formatter:
             while memory.done < count:
                 library().bpf_prog_test_run_opts(self._program.fd, self._options)
                 yield self._octets[text : text + memory.out]
+
+    def measure(self, batch: Batch, widths: list[int]) -> list[int]:
+        """The widths of a table's columns: the greatest of those given and those of a batch's cells."""
+        self._memory.widths[:] = widths
+        self._memory.measuring = 1
+        for _ in self.texts(batch):
+            pass
+        self._memory.measuring = 0
+        return list(self._memory.widths)
+
+    def fill(self, widths: list[int]) -> None:
+        """Make the columns as wide as this from now on."""
+        self._memory.widths[: len(widths)] = widths
 
 
 def _as_c(step: Step) -> format_step:

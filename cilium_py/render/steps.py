@@ -16,6 +16,7 @@ from cilium_py.schema.fields import Int
 from cilium_py.schema.form import WIDEST, Field, Name, Names, Prefixed, Seconds, Within
 
 LITERAL_ROOM = 32
+MOST_CELLS, CELL_ROOM = 16, 160
 MOST_STEPS, MOST_TABLES, MOST_NAMES, NAME_ROOM = 256, 8, 128, 24
 BYTE = 256
 
@@ -38,6 +39,7 @@ class Kind(IntEnum):
     NAMES = 8
     WHEN = 9
     DROP = 10
+    CELL = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Step:
     """The greatest number with which WHEN holds; characters that NAMES takes back."""
     divisor: int = 0
     width: int = 0
-    """Digits of HEX, number of the table of NAME and NAMES, steps that WHEN passes over if it fails."""
+    """Digits of HEX, number of the table of NAME and NAMES, of the CELL, steps that WHEN passes over if it fails."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Writing:
 
     def names(self, names: Names, before: str, after: str, taken_back: int = 0) -> None:
         """Each name of a bit that is set, between two texts; of the last, some characters are taken back again."""
-        field = names.field & names.field.mask & sum(names.names)
+        field = names.field & sum(names.names)
         step = self._reading(Kind.NAMES, field)
         table = {bit.bit_length() - 1: before + name + after for bit, name in names.names.items()}
         self._add(replace(step, width=self._table(table), most=taken_back))
@@ -142,6 +144,12 @@ class Writing:
             raise Unsupported("a clock beyond measure")
         step = self._reading(Kind.SECONDS, seconds.field)
         self._add(replace(step, least=seconds.now, divisor=seconds.hertz, width=int(seconds.left)))
+
+    def end_cell(self, number: int) -> None:
+        """What was written since the last end of a cell is a cell of a table."""
+        if number >= MOST_CELLS:
+            raise Unsupported("a table of many columns")
+        self._add(Step(Kind.CELL, width=number))
 
     def drop(self) -> None:
         """Leave the entry out, whatever was written of it."""

@@ -31,17 +31,31 @@ def _table(
 ) -> Iterator[str]:  # fmt: skip
     if not body and not titles_when_empty:
         return
-    title_cells = len(titles) if padded == "all" else len(titles) - 1
-    row_cells = len(titles) - 1 if padded == "none" else len(titles)
-    columns = zip(*(row[:row_cells] for row in body), strict=True) if body else iter(())
-    widths = [LEAST_WIDTH] * len(titles)
-    for at, column in enumerate(columns):
-        widths[at] = max(LEAST_WIDTH, max(map(len, column)) + PADDING)
-    for at, title in enumerate(titles[:title_cells]):
-        widths[at] = max(widths[at], len(title) + PADDING)
-    yield _line(titles, widths[:title_cells])
+    columns = zip(*body, strict=True) if body else iter(())
+    widths = widths_of(titles, [max(map(len, column)) for column in columns], padded)
+    yield title_line(titles, widths, padded)
+    widths = widths[: padded_cells(titles, padded)]
     for row in body:
-        yield _line(row, widths[:row_cells])
+        yield _line(row, widths)
+
+
+def padded_cells(titles: Sequence[str], padded: str) -> int:
+    """How many cells of a row are padded."""
+    return len(titles) - 1 if padded == "none" else len(titles)
+
+
+def widths_of(titles: Sequence[str], longest: Sequence[int], padded: str) -> list[int]:
+    """How wide the columns are, if their longest cells are so long."""
+    widths = [LEAST_WIDTH] * len(titles)
+    for at, length in enumerate(longest[: padded_cells(titles, padded)]):
+        widths[at] = max(LEAST_WIDTH, length + PADDING)
+    for at, title in enumerate(titles if padded == "all" else titles[:-1]):
+        widths[at] = max(widths[at], len(title) + PADDING)
+    return widths
+
+
+def title_line(titles: Sequence[str], widths: Sequence[int], padded: str) -> str:
+    return _line(titles, widths if padded == "all" else widths[: len(titles) - 1])
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

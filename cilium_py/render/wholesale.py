@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial, reduce
 from operator import or_
@@ -15,10 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from cilium_py.render.steps import Program, Unsupported, Writing
 from cilium_py.render.values import converters
-from cilium_py.schema import Line
+from cilium_py.schema import Line, Table
 from cilium_py.schema.decoder import Decoder
 from cilium_py.schema.form import Column, Either, Field, Name, Names, Prefixed, Seconds, Sum, Within
-from cilium_py.schema.template import Each, Instead, Part, Shown, Template, Unless, When, split
+from cilium_py.schema.template import Cells, Each, Instead, Part, Shown, Template, Unless, When, split
 from cilium_py.schema.text import mac
 
 NEAR = 2
@@ -30,11 +31,12 @@ Write = Callable[[Column], None]
 T = TypeVar("T")
 
 
-def program_of(form: str, line: Line[Any], decoder: Decoder[Any]) -> Program:
+def program_of(form: str, text: Line[Any] | Table[Any], decoder: Decoder[Any]) -> Program:
     """The steps for one of the formats text, json, jsonl and csv."""
     match form:
         case "text":
-            return _Lines(decoder).lines(line)
+            lines = _Lines(decoder)
+            return lines.table(text) if isinstance(text, Table) else lines.lines(text)
         case "json":
             return _Machine(decoder).objects(",\n  {", "}")
         case "jsonl":
@@ -175,6 +177,17 @@ class _Lines(_Walk):
         self.writing.text("\n")
         return self.writing.program()
 
+    def table(self, table: Table[Any]) -> Program:
+        """Each cell ends with its column's number; the last too, where it is padded."""
+        if not isinstance(table.cells, Cells):
+            raise Unsupported("cells that are made by a function")
+        for number, cell in enumerate(table.cells.templates):
+            self.sequence(self.items(cell.parts))
+            if number < len(table.titles) - 1 or table.padded != "none":
+                self.writing.end_cell(number)
+        self.writing.text("\n")
+        return self.writing.program()
+
     def leave_out(self, unless: Unless) -> None:
         column = self.columns[unless.name]
         if not isinstance(column, Name):
@@ -208,15 +221,15 @@ class _Lines(_Walk):
         match part:
             case When():
                 self.when(part)
-            case Each(_, text):
-                self.resolved(column, lambda column: self.each(column, text))
+            case Each():
+                self.resolved(column, lambda column: self.each(column, part))
             case Instead(_, words):
                 if not self.words(column, lambda word: words[word]):
                     self.resolved(column, lambda column: self.writing.text(_replaced(column, words)))
 
     def shown(self, column: Column, piece: Shown) -> None:
         if piece.mask is not None and isinstance(column, Field):
-            column = column & (column.mask & piece.mask)
+            column = column & piece.mask
         match column:
             case Field() if self.writing.is_bytes(column):
                 self.address(column, piece.format)
@@ -254,11 +267,15 @@ class _Lines(_Walk):
         self.writing.text("0x")
         self.writing.hexadecimal(field, int(form[2:-1]) - 2)
 
-    def each(self, column: Column, text: str) -> None:
+    def each(self, column: Column, each: Each) -> None:
         if not isinstance(column, Names):
             raise Unsupported(f"each of {column!r}")
-        before, after = text.split("{}")
-        self.writing.names(column, before, after)
+        before, after = each.text.split("{}")
+        with self.writing.when(column.field.has(sum(column.names))) if each.none else nullcontext():
+            self.writing.names(column, before, after + each.between, taken_back=len(each.between))
+        if each.none:
+            with self.writing.otherwise():
+                self.writing.text(each.none)
 
     def when(self, part: When) -> None:
         def there() -> None:
@@ -270,11 +287,13 @@ class _Lines(_Walk):
         def truth(column: Column) -> None:
             match column:
                 case Field() if part.bits:
-                    self.branch(column.has(part.bits & column.mask), there, absent if part.otherwise else None)
+                    self.branch(column.has(part.bits), there, absent if part.otherwise else None)
                 case Within():
                     self.branch(column, there, absent if part.otherwise else None)
                 case None | False:
                     absent()
+                case int() if part.bits:
+                    (there if column & part.bits else absent)()
                 case _ if part.bits:
                     raise Unsupported(f"bits of {column!r}")
                 case _:

@@ -36,7 +36,7 @@ class Field:
     """How many bytes are kept of the memory that starts with the field; 0 for the field as it is."""
 
     def __and__(self, mask: int) -> Field:
-        return replace(self, mask=mask)
+        return replace(self, mask=self.mask & mask)
 
     def __rshift__(self, bits: int) -> Field:
         """Shifted after the mask."""

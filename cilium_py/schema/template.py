@@ -48,10 +48,12 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A text for each item of a field that is a list: `{}` is the item."""
+    """A text for each item of a field that is a list: `{}` is the item. Without items, another text."""
 
     name: str
     text: str
+    between: str = ""
+    none: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,16 @@ class Template(Generic[R]):
         return made
 
 
+class Cells(Generic[R]):
+    """Makes the cells of a table's line of a row: a template each."""
+
+    def __init__(self, *templates: Template[R]) -> None:
+        self.templates = templates
+
+    def __call__(self, row: R) -> tuple[str, ...]:
+        return tuple([template(row) for template in self.templates])
+
+
 def bracketed(packed: bytes) -> str:
     """[fd00::1] or 10.0.0.1."""
     return f"[{go_ip(packed)}]" if len(packed) == 16 else ip(packed)
@@ -132,10 +144,10 @@ class _Writer:
                 return "f" + repr("".join(map(self.piece, split(part))))
             case When():
                 return f"({self.parts(part.parts)} if {self.test(part)} else {self.part(part.otherwise)})"
-            case Each(name, text):
+            case Each(name, text, between, none):
                 before, after = text.split("{}")
-                read = self.read(name)
-                return f"({before!r} + {after + before!r}.join({read}) + {after!r} if {read} else '')"
+                read, joint = self.read(name), after + between + before
+                return f"({before!r} + {joint!r}.join({read}) + {after!r} if {read} else {none!r})"
             case Instead(name, words):
                 return f"{dict(words)!r}[{self.read(name)}]"
 

@@ -29,6 +29,7 @@ main()
 """
 FORMATS = ("text", "json", "jsonl", "csv")
 RUNS = 3
+TOOL = (str(Path(sys.executable).parent / "cilium-py"),)
 
 
 class List(NamedTuple):
@@ -56,7 +57,7 @@ def best(command: list[str]) -> Cost:
 
 
 def run() -> str:
-    return f"{lists(LISTS)}\n\n{reference()}"
+    return f"{lists(LISTS)}\n\n{flushes()}\n\n{small()}\n\n{reference()}"
 
 
 def lists(chosen: tuple[List, ...]) -> str:
@@ -71,15 +72,43 @@ def lists(chosen: tuple[List, ...]) -> str:
 
 def measured(each: List, root: Path) -> list[tuple[object, ...]]:
     plan = TABLES[each.name]
-    start = best([sys.executable, "-m", "cilium_py", "version"]).cpu
+    start = best([*TOOL, "version"]).cpu
     read = best([sys.executable, "-c", READ, str(root / "tc/globals" / plan.pin)])
     rows: list[tuple[object, ...]] = [(each.name, plan.count, "reading", *figures(read, plan.count, 0.0), 1.0, "")]
     for form in each.formats:
         words = ["--bpf-root", str(root), *each.words.split(), "-o", form]
-        cost = best([sys.executable, "-m", "cilium_py", *words])
+        cost = best([*TOOL, *words])
         slow = best([sys.executable, "-c", BY_PYTHON, *words]).cpu
         rows.append(("", "", f"`-o {form}`", *figures(cost, plan.count, start), cost.cpu / read.cpu, slow))
     return rows
+
+
+def flushes() -> str:
+    """Each run needs a table of its own."""
+    rows = []
+    for name, words in (("ct", "bpf ct flush"), ("nat", "bpf nat flush")):
+        costs = []
+        for _ in range(RUNS):
+            with private_bpffs() as root:
+                fill(root, TABLES[name])
+                costs.append(process([*TOOL, "--bpf-root", str(root), *words.split(), "--yes"]))
+        cost = min(costs, key=lambda cost: cost.cpu)
+        rows.append((f"`{words}`", TABLES[name].count, cost.cpu, round(cost.cpu / TABLES[name].count * 1e9)))
+    return table(("flush", "entries", "CPU s", "ns an entry"), rows)
+
+
+def small() -> str:
+    """What nobody should have to wait for."""
+    plan = TABLES["ct"]._replace(count=100)
+    nothing = best([*TOOL, "version"])
+    rows: list[tuple[object, ...]] = [("`version`", nothing.wall * 1e3, nothing.cpu * 1e3)]
+    with private_bpffs() as root:
+        fill(root, plan)
+        fill(root, TABLES["ipcache"])
+        for words in ("bpf ct list", "bpf ct list -o json", "bpf ipcache match 10.0.0.7/32"):
+            cost = best([*TOOL, "--bpf-root", str(root), *words.split()])
+            rows.append((f"`{words}`", cost.wall * 1e3, cost.cpu * 1e3))
+    return "100 connections, and one key of the ipcache's 500,000:\n\n" + table(("", "wall ms", "CPU ms"), rows)
 
 
 def figures(cost: Cost, count: int, start: float) -> tuple[object, ...]:
