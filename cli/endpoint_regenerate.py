@@ -34,7 +34,7 @@ class Result(NamedTuple):
 
     endpoint: int
     phases: list[PhaseRow]
-    failure: RegenerationFailed | None
+    failure: CiliumPyError | None
 
 
 @click.command()
@@ -89,7 +89,7 @@ def regenerate(
         for each in wanted:
             _queue(where, each, build)
         return
-    failures: list[RegenerationFailed] = []
+    failures: list[CiliumPyError] = []
     results = _noting(failures, _regenerated(where, wanted, build))
     if output is None:
         for result in results:
@@ -131,11 +131,13 @@ def _one(where: Settings, endpoint_id: int, build: Build) -> Result:
     from cilium_py.loader.phases import Phases
 
     phases = Phases(_import_ahead)
-    failure = None
+    failure: CiliumPyError | None = None
     try:
         regenerate_endpoint(where.paths, endpoint_id, replace(build, phases=phases))
-    except RegenerationFailed as error:
+    except CiliumPyError as error:
         failure = error
+    except OSError as error:
+        failure = RegenerationFailed(f"endpoint {endpoint_id}: not regenerated: {error}")
     rows = [PhaseRow(endpoint_id, name, round(seconds * 1000, 3)) for name, seconds in phases.seconds.items()]
     return Result(endpoint_id, rows, failure)
 
@@ -163,7 +165,7 @@ def _with_bar(results: Iterable[Result], total: int) -> list[Result]:
     return done
 
 
-def _noting(failures: list[RegenerationFailed], results: Iterable[Result]) -> Iterator[Result]:
+def _noting(failures: list[CiliumPyError], results: Iterable[Result]) -> Iterator[Result]:
     for result in results:
         if result.failure is not None:
             failures.append(result.failure)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 
@@ -67,7 +66,9 @@ class Rodata(MutableMapping[str, int | bytes]):
         try:
             section, variable = self._variables[name]
         except KeyError:
-            close = difflib.get_close_matches(name, self._variables)
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, self._variables)
             raise KeyError(f"no .rodata variable {name}" + (f", near: {', '.join(close)}" if close else "")) from None
         return self._sections[section][variable.offset : variable.offset + variable.size], variable
 

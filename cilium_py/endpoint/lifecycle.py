@@ -38,7 +38,7 @@ def request(paths: NodePaths, endpoint_id: int, why: str) -> None:
             )
 
 
-def is_restored(paths: NodePaths, endpoint_id: int, why: str) -> None:
+def restores(paths: NodePaths, endpoint_id: int, why: str) -> None:
     history.move(paths, endpoint_id, states.RESTORING, why)
 
 

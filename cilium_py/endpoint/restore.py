@@ -50,7 +50,7 @@ def complete(paths: NodePaths, node: NodeConfig) -> NodeConfig:
 def find_again(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[NodeConfig, Endpoint]:
     """An endpoint whose lock the caller holds, on a complete node, with the interface that it has now or gets."""
     what = "its interface is another" if not status.is_present(node, endpoint) else "its pins are gone"
-    lifecycle.is_restored(paths, endpoint.id, f"Restoring endpoint: {what}")
+    lifecycle.restores(paths, endpoint.id, f"Restoring endpoint: {what}")
     node = complete(paths, node)
     return node, interface.provide(node, endpoint)
 

@@ -25,7 +25,7 @@ SO_NETNS_COOKIE = 71
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class NetNamespace:
     @classmethod
     def named(cls, name: str) -> Self:
         """The namespace that `ip netns` knows by this name, whether it exists or not."""
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(_NAME, name):
             raise WrongUsage(f"{name!r}: not a name for a network namespace")
         return cls(DIRECTORY / name)
 

@@ -98,7 +98,7 @@ def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
             return Outcome(endpoint_id, rules.FIRST_REVISION, 0, 0, 0, False)
         changes = _apply_in_place(paths, endpoint, wanted)
         if changes is None:
-            regenerate_locked(paths, node, endpoint, Build())
+            regenerate_locked(paths, node, endpoint, Build(reason="rules changed"))
             return Outcome(endpoint_id, wanted.revision, 0, 0, 0, True, wanted.remarks)
         policy = Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)
         store.save(paths.endpoint(endpoint_id), replace(endpoint, policy=policy))

@@ -127,6 +127,10 @@ def test_status_of_the_node_includes_it(nodes: Lab) -> None:
     assert cilium("status").stdout.splitlines()[-1].startswith("Cluster health:   3/3 reachable")
     document = json.loads(cilium("status", "-o", "json").stdout)
     assert [entry["name"] for entry in document["cluster_health"]["nodes"]] == ["node1", "node2", "node3"]
+    [own] = json.loads(cilium("endpoint", "health", "-o", "json", "pod-name:cilium-health").stdout)
+    assert own["overall"] == "OK"
+    assert [path["icmp"].get("status", "") for path in own["probes"]] == ["", ""]
+    assert cilium("endpoint", "health", "pod-name:cilium-health").stdout.count("ICMP to ") == 2
 
 
 @pytest.mark.parametrize("output", ["text", "jsonl"])
