@@ -149,9 +149,18 @@ def rehearsed(where: Settings, known: Known, found: Page) -> Answer | str | None
     from cilium_py.policy.packet import Packet, echo_request
     from cilium_py.policy.rehearsal import rehearse
 
-    sender, receiver = endpoint_at(known, found.source.address), endpoint_at(known, found.destination.address)
-    if known.node is None or (sender is None and receiver is None):
+    sender = endpoint_at(known, found.source.address)
+    behind = [each.address for service in found.services for each in service.backends if each.address is not None]
+    receivers = {
+        at.id: at
+        for address in behind or [found.destination.address]
+        if (at := endpoint_at(known, address)) is not None
+    }
+    if known.node is None or (sender is None and not receivers) or (sender is None and found.services):
         return None
+    if len(receivers) > 1:
+        return "it may reach one of several endpoints; name one"
+    receiver = next(iter(receivers.values()), None)
     one, other = ip_address(found.source.address), ip_address(found.destination.address)
     used, port = found.protocol, found.destination.port or 0
     if used is None:
@@ -166,7 +175,7 @@ def rehearsed(where: Settings, known: Known, found: Page) -> Answer | str | None
 def text(found: Page, answer: Answer | str | None) -> Iterator[str]:
     """The page, section by section; what there is none of is said, not left out."""
     yield f"From:  {end(found.source)}"
-    yield f"To:    {end(found.destination)}"
+    yield f"To:    {end(found.destination, 'a service' if found.services else '')}"
     if found.protocol is not None:
         yield f"Proto: {protocol_name(found.protocol)}"
     yield from section("Service", [line for service in found.services for line in service_lines(service)])
@@ -193,8 +202,8 @@ def table(titles: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]
     return list(lines(titles, rows, "none", titles_when_empty=False))
 
 
-def end(found: End) -> str:
-    name = "the node itself" if found.host else who(found.identity, found.labels, None)
+def end(found: End, instead: str = "") -> str:
+    name = instead or ("the node itself" if found.host else who(found.identity, found.labels, None))
     number = f", identity {found.identity}" if found.identity is not None else ""
     local = f", endpoint {found.endpoint}" if found.endpoint is not None else ""
     return f"{said(found.address, found.port)}  {name}{number}{local}"

@@ -117,6 +117,7 @@ def test_a_service_on_the_way(lab: Lab, cilium: Cilium) -> None:
     assert [each["state"] for each in found["backends"]] == ["active"]
     assert {each["service"] for each in page["connections"]} == {str(VIP)}
     assert [each["direction"] for each in page["policy"]] == ["egress", "ingress"]
+    assert page["programs"]["allowed"]
 
 
 def test_a_snapshot_of_the_node(lab: Lab, cilium: Cilium, tmp_path: Path) -> None:
