@@ -12,7 +12,7 @@ import click
 
 from cilium_py.cli.context import Settings, output_option, say, settings, show
 from cilium_py.cli.parameters import labels_option, optional_endpoint_argument
-from cilium_py.errors import CiliumPyError, Partial, RegenerationFailed, WrongUsage
+from cilium_py.errors import CiliumPyError, EndpointMissing, Partial, RegenerationFailed, WrongUsage
 
 if TYPE_CHECKING:
     from cilium_py.endpoint.regenerate import Build
@@ -90,7 +90,7 @@ def regenerate(
             _queue(where, each, build)
         return
     failures: list[CiliumPyError] = []
-    results = _noting(failures, _regenerated(where, wanted, build))
+    results = _noting(failures, _regenerated(where, wanted, build), named=endpoint_id is not None)
     if output is None:
         for result in results:
             _tell(result)
@@ -165,8 +165,11 @@ def _with_bar(results: Iterable[Result], total: int) -> list[Result]:
     return done
 
 
-def _noting(failures: list[CiliumPyError], results: Iterable[Result]) -> Iterator[Result]:
+def _noting(failures: list[CiliumPyError], results: Iterable[Result], named: bool) -> Iterator[Result]:
+    """The results, having noted failures. An endpoint that went meanwhile, and that nobody named, is no failure."""
     for result in results:
+        if isinstance(result.failure, EndpointMissing) and not named:
+            continue
         if result.failure is not None:
             failures.append(result.failure)
         yield result

@@ -58,6 +58,7 @@ def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpo
         endpoint = next((other for other in known if _is_same(other, request)), None)
         if endpoint is None:
             endpoint = _choose(node, request, known)
+            history.forget(paths, endpoint.id)
             state.make_directory(paths.endpoint_next(endpoint.id))
             store.save(paths.endpoint_next(endpoint.id), endpoint)
     with state.locked(store.lock_of(paths, endpoint.id)):

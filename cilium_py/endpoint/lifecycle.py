@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 
-from cilium_py.errors import RegenerationFailed
+from cilium_py.errors import EndpointMissing, RegenerationFailed
 from cilium_py.paths import NodePaths
 
 from . import history, states
 
 _ON_THE_WAY = (states.WAITING_TO_REGENERATE, states.RESTORING)
+_GOING = (states.NEW, states.DISCONNECTING, states.DISCONNECTED)
 
 
 def awaits_identity(paths: NodePaths, endpoint_id: int, why: str) -> None:
@@ -24,7 +25,10 @@ def has_identity(paths: NodePaths, endpoint_id: int, identity: int) -> None:
 
 
 def request(paths: NodePaths, endpoint_id: int, why: str) -> None:
-    """A regeneration is asked for. Raises RegenerationFailed if the endpoint's state forbids it."""
+    """A regeneration is asked for.
+
+    Raises EndpointMissing if the endpoint is being deleted, RegenerationFailed if its state forbids it otherwise.
+    """
     recorded = history.recorded(paths, endpoint_id)
     if recorded in _ON_THE_WAY:
         return
@@ -33,9 +37,9 @@ def request(paths: NodePaths, endpoint_id: int, why: str) -> None:
     elif not history.move(paths, endpoint_id, states.WAITING_TO_REGENERATE, why):
         recorded = history.recorded(paths, endpoint_id)
         if recorded not in _ON_THE_WAY:
-            raise RegenerationFailed(
-                f"endpoint {endpoint_id}: not regenerated: it is {recorded}", f"cilium-py endpoint log {endpoint_id}"
-            )
+            kind = EndpointMissing if recorded in _GOING else RegenerationFailed
+            message = f"endpoint {endpoint_id}: not regenerated: it is {recorded}"
+            raise kind(message, hint=f"cilium-py endpoint log {endpoint_id}")
 
 
 def restores(paths: NodePaths, endpoint_id: int, why: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cilium_py.endpoint import history, lifecycle, states
-from cilium_py.errors import RegenerationFailed
+from cilium_py.errors import EndpointMissing, RegenerationFailed
 from cilium_py.paths import NodePaths
 
 EVERY = (
@@ -86,10 +86,18 @@ def test_a_request_during_a_build_outlives_it(paths: NodePaths) -> None:
     assert history.entries(paths, 1)[-1].message == "Successfully regenerated endpoint program (Reason: first)"
 
 
-@pytest.mark.parametrize("state", ["disconnecting", "disconnected", "invalid", "waiting-for-identity"])
-def test_who_goes_is_not_regenerated(paths: NodePaths, state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        ("disconnecting", EndpointMissing),
+        ("disconnected", EndpointMissing),
+        ("invalid", RegenerationFailed),
+        ("waiting-for-identity", RegenerationFailed),
+    ],
+)
+def test_states_that_forbid_a_regeneration(paths: NodePaths, state: str, error: type[Exception]) -> None:
     recorded_as(paths, state)
-    with pytest.raises(RegenerationFailed, match=f"it is {state}"):
+    with pytest.raises(error, match=f"it is {state}"):
         lifecycle.request(paths, 1, "a test")
 
 
