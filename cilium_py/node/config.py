@@ -109,6 +109,8 @@ class NodeConfig:
             "enable_ipv6": int(self.ipv6 is not None),
             "world_id_ipv4": WORLD_IPV4 if both else WORLD,
             "world_id_ipv6": WORLD_IPV6 if both else WORLD,
+            # The node's routes lead to the endpoints' own interfaces, where their programs wait.
+            "enable_endpoint_routes": 1,
             "enable_host_routing": 1,
         }
         if self.ipv6 is not None:

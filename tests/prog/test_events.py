@@ -9,6 +9,7 @@ import pytest
 
 from tests.prog.actors import CLIENT, OPTIONS, PODS, REMOTE, SERVER, WORLD, Node, egress, ingress
 from tests.prog.datapath import Datapath, Outcome
+from tests.prog.expect import PASS
 from tests.prog.packets import ACK, FIN, SYN, ethernet, ipv4, ipv6, tcp, udp
 
 DROP, DEBUG, TRACE, VERDICT = 1, 2, 4, 5
@@ -82,6 +83,22 @@ def test_aggregation(options: dict[str, int | bytes], expected: dict[int, int]) 
             for event in node.send(CLIENT, to_server(flags)).events
         )
         assert told == expected
+
+
+@pytest.mark.usefixtures("network")
+def test_through_the_stack_it_enters_once() -> None:
+    """Where routes lead to the pods' interfaces, the stack carries the packet and the sender's identity there."""
+    with Datapath([pod.endpoint for pod in PODS], {**OPTIONS, "enable_endpoint_routes": True}) as datapath:
+        node = Node(datapath)
+        node.allow(CLIENT, egress())
+        node.allow(SERVER, ingress(CLIENT.identity))
+        left = node.send(CLIENT, to_server(SYN))
+        assert (left.verdict, left.packet) == (PASS, to_server(SYN))
+        assert kinds(left) == [(TRACE, 5), (VERDICT, 0), (TRACE, 3)]
+        entered = node.deliver(SERVER, left.packet, left.mark)
+        assert entered.verdict == PASS
+        assert kinds(entered) == [(TRACE, 8), (VERDICT, 0), (TRACE, 0)]
+        assert {struct.unpack_from("<I", event, 16)[0] for event in entered.events} == {CLIENT.identity}
 
 
 @pytest.mark.usefixtures("network")
