@@ -1,6 +1,8 @@
 """The program: `cilium-py`, and `python -m cilium_py`."""
 
+import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -9,7 +11,24 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from cilium_py.cli import main as program
 
-    program.main()
+    try:
+        program.main()
+    except SystemExit as end:
+        _leave(end)
+
+
+def _leave(end: SystemExit) -> None:
+    """End the process at once: to take the interpreter apart can take longer than the command did.
+
+    Whoever traces or profiles it has work of its own to do at the end.
+    """
+    if not isinstance(end.code, int) or sys.gettrace() or sys.getprofile():
+        raise end
+    from cilium_py.cli.streams import flush
+
+    flush(sys.stdout)
+    flush(sys.stderr)
+    os._exit(end.code)
 
 
 if __name__ == "__main__":
