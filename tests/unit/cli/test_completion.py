@@ -79,7 +79,7 @@ def test_the_first_word_imports_no_command() -> None:
         "import sys, atexit; atexit.register(lambda: print([m for m in sys.modules if m == 'cilium_py.cli.endpoint']))"
     )
     given = {"COMP_WORDS": "cilium-py ", "COMP_CWORD": "1", "_CILIUM_PY_COMPLETE": "bash_complete"}
-    program = f"{read}; from cilium_py.__main__ import main; main()"
+    program = f"{read}; from cilium_py.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-P", "-c", program], env={**os.environ, **given}, capture_output=True, text=True
     )
