@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,22 +58,35 @@ class Case:
     steps: tuple[Step, ...]
 
 
+class NotARecording(Exception):
+    """The folder does not hold what it should; said in one line."""
+
+
 class Setup:
-    """The node of setup.json, and the cases of cases.json."""
+    """The node of setup.json, and the cases of cases.json. All of it is read at once: NotARecording, or it is whole."""
 
     def __init__(self, directory: Path) -> None:
-        self._node: dict[str, Any] = json.loads((directory / "setup.json").read_text())
-        self._cases: list[dict[str, Any]] = json.loads((directory / "cases.json").read_text())["cases"]
-        self.network: Sequence[str] = self._node["netns_commands"]
-        self.variants: Sequence[str] = tuple(self._node["variants"])
-        self.endpoints = {name: _endpoint(told) for name, told in self._node["endpoints"].items()}
+        with _reading(directory / "setup.json") as document:
+            self._node: Mapping[str, Any] = document
+            self.network: Sequence[str] = tuple(document["netns_commands"])
+            self.endpoints = {name: _endpoint(told) for name, told in document["endpoints"].items()}
+            self.entries = tuple(self._entries())
+            self.options = {variant: self._options(variant) for variant in document["variants"]}
+        with _reading(directory / "cases.json") as document:
+            self.cases = tuple(map(self._case, document["cases"]))
 
-    def cases(self) -> Iterator[Case]:
-        for case in self._cases:
-            yield Case(case["name"], case["variant"], tuple(map(self._step, case["steps"])))
+    def _case(self, case: Mapping[str, Any]) -> Case:
+        try:
+            if case["variant"] not in self.options:
+                raise ValueError(f"no variant {case['variant']}")
+            return Case(case["name"], case["variant"], tuple(map(self._step, case["steps"])))
+        except (LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"case {case['name']}: {_told(error)}") from error
 
     def _step(self, step: Mapping[str, Any]) -> Step:
-        told = step["in"]
+        told, expected = step["in"], step["out"]
+        if "rejected_by_kernel" not in expected:
+            _ = expected["ret"], expected["pkt"], expected["mark"]
         return Step(
             endpoint=self.endpoints[told["ep"]].id,
             entry=told["prog"],
@@ -85,16 +99,16 @@ class Setup:
                 Change(change["map"], bytes.fromhex(change["key"]), _octets(change["value"]))
                 for change in told.get("set_before", ())
             ),
-            expected=step["out"],
+            expected=expected,
         )
 
-    def entries(self) -> Iterator[Change]:
+    def _entries(self) -> Iterator[Change]:
         """The initial content of the maps."""
         for name, content in self._node["maps"].items():
             for key, value in content.get("entries", ()):
                 yield Change(name, bytes.fromhex(key), bytes.fromhex(value))
 
-    def options(self, variant: str) -> Options:
+    def _options(self, variant: str) -> Options:
         """The options of our objects that say what the recording's configuration said."""
         told = {**self._node["common_options"], **self._node["variants"][variant]}
         lifetimes, node = told["ct_lifetimes_s"], self._node["node"]
@@ -144,8 +158,24 @@ class Setup:
 
     def _host_mac(self) -> bytes:
         found = re.search(r"name cilium_host .*?address ([0-9a-f:]+)", "\n".join(self.network))
-        assert found, "setup.json makes a cilium_host with an address"
+        if not found:
+            raise ValueError("no command that makes a cilium_host with an address")
         return _mac(found[1])
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:  # JSON
+    """The document of a file; what is missing or malformed in it becomes NotARecording."""
+    try:
+        yield json.loads(path.read_text())
+    except OSError as error:
+        raise NotARecording(f"{path}: {error.strerror}") from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise NotARecording(f"{path}: not a recording: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _endpoint(told: Mapping[str, Any]) -> Endpoint:

@@ -34,3 +34,26 @@ def test_a_difference_is_noticed(shared: Path, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "ret: expected 0, got 7" in result.stdout
     assert result.stdout.splitlines()[-1] == "0 of 2 cases equal"
+
+
+BROKEN: dict[str, tuple[str | None, str]] = {
+    "no file": (None, "cases.json: No such file or directory"),
+    "no JSON": ("{", "cases.json: not a recording: "),
+    "another document": ("[]", "cases.json: not a recording: "),
+    "a variant that setup.json has not": ('{"cases": [{"name": "x", "variant": "y"}]}', "case x: no variant y"),
+    "a step without a packet": ('{"cases": [{"name": "x", "variant": "hr", "steps": [{}]}]}', "case x: no 'in'"),
+    "no cases": ('{"cases": []}', "no case *"),
+}
+
+
+@pytest.mark.usefixtures("as_root")
+@pytest.mark.parametrize(("cases", "said"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_folder_is_an_error_of_one_line(shared: Path, tmp_path: Path, cases: str | None, said: str) -> None:
+    (tmp_path / "setup.json").write_text((shared / "datapath/setup.json").read_text())
+    if cases is not None:
+        (tmp_path / "cases.json").write_text(cases)
+    result = subprocess.run([sys.executable, ORACLE, tmp_path], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
