@@ -91,6 +91,31 @@ def test_why_a_packet_was_dropped(strict: Lab) -> None:
     assert (verdict["action"], verdict["direction"], verdict["port"]) == ("deny", "ingress", 8080)
 
 
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        ({}, {"drop", "policy-verdict", "trace"}),
+        ({"DropNotification": 0}, {"policy-verdict", "trace"}),
+        ({"PolicyVerdictNotification": 0}, {"drop", "trace"}),
+        ({"TraceNotification": 0}, {"drop", "policy-verdict"}),
+        ({"Debug": 1}, {"drop", "policy-verdict", "trace", "debug"}),
+    ],
+    ids=str,
+)
+def test_options_take_effect(strict: Lab, options: dict[str, int], kinds: set[str]) -> None:
+    paths = strict.paths("node1")
+    before = {name: store.load(paths, 1).options[name] for name in options}
+    for endpoint_id in (1, 2):
+        regenerate(paths, endpoint_id, Build(options=options))
+    try:
+        listening = Listening(strict)
+        assert not udp(strict, "pod1", "pod2", port=8080, patience=BRIEF)
+        assert {event["type"] for event in listening.events()} == kinds
+    finally:
+        for endpoint_id in (1, 2):
+            regenerate(paths, endpoint_id, Build(options=before))
+
+
 def test_text(strict: Lab) -> None:
     environment = {**os.environ, **command.environment(strict, "node1")}
     words = [sys.executable, "-m", "cilium_py", "monitor", "-t", "drop", "--count", "1", "--timeout", "10"]
