@@ -15,6 +15,7 @@ from cilium_py.cli.context import Settings, output_option, settings, show
 from cilium_py.cli.health_rows import HISTORY, PathRow, document, path_rows
 from cilium_py.cli.main import LazyGroup
 from cilium_py.cli.parameters import time_option
+from cilium_py.cli.streams import printable
 from cilium_py.health import diagnosis, text, verdict
 from cilium_py.health.client import Client, NoProber, find_socket
 from cilium_py.health.history import Summary
@@ -144,8 +145,8 @@ def get(where: Settings, socket_path: Path | None, output: str | None) -> None:
     if not shape.is_text:
         write_value(sys.stdout.buffer, shape, found)
         return
-    loads = found.get("system-load", {})
-    state = (found.get("cilium") or {}).get("cilium") or {}
+    loads = _part(found, "system-load")
+    state = _part(found, "cilium", "cilium")
     lines = [
         ("Daemon uptime:", str(found.get("uptime", ""))),
         ("Node load:", " ".join(str(loads.get(f"last{minutes}min", "")) for minutes in (1, 5, 15))),
@@ -153,6 +154,13 @@ def get(where: Settings, socket_path: Path | None, output: str | None) -> None:
     ]
     for line in text.columns(lines):
         click.echo(line)
+
+
+def _part(document: Any, *keys: str) -> dict[str, Any]:  # whatever a prober answered
+    """What a document has under keys within keys, empty if that is not there."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
 
 
 def _client(paths: NodePaths, socket_path: Path | None) -> Client:
@@ -182,11 +190,11 @@ def _text(report: Report, form: str, compat: bool) -> Iterator[str]:
         "succinct": text.succinct,
         "matrix": text.matrix,
     }
-    yield from forms[form](report)
+    yield from map(printable, forms[form](report))
     findings = diagnosis.diagnose(report)
     if findings and not compat:
         yield ""
-        yield from (f"{finding.node}: {finding.cause}" for finding in findings)
+        yield from (printable(f"{finding.node}: {finding.cause}") for finding in findings)
 
 
 def _write(shape: Output, report: Report) -> None:

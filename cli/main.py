@@ -15,7 +15,7 @@ import click
 
 from cilium_py import __version__
 from cilium_py.cli.context import Settings
-from cilium_py.cli.streams import flush, one_line, silence, take_closed
+from cilium_py.cli.streams import flush, one_line, prepare, silence
 from cilium_py.cli.where import chosen_paths, complete_nodes
 from cilium_py.errors import CiliumPyError
 
@@ -155,8 +155,9 @@ def cilium_py(
         level = logging.INFO if verbose == 1 else logging.DEBUG
         logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
     if recording is not None:
-        from cilium_py.cli.offline import recorded
+        from cilium_py.cli.offline import recorded, refuse_both
 
+        refuse_both(ctx)
         ctx.obj = recorded(ctx, recording, compat=compat, verbose=verbose)
         return
     ctx.obj = Settings(chosen_paths(bpf_root, state_dir, node), compat, verbose)
@@ -171,7 +172,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(command: Callable[[], Any]) -> int:
     """The exit code of a command; what went wrong is said on stderr in one line, with a hint."""
-    take_closed()
+    prepare()
     try:
         return _completed(command)
     except click.Abort as abort:

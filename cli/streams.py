@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from io import TextIOWrapper
 from typing import TextIO
 
 LONGEST_MESSAGE = 1000
 
 
-def take_closed() -> None:
+def prepare() -> None:
     """Take the descriptors 0 to 2 that the caller closed, lest a map or a socket get their number.
 
-    Writing to such a stdout fails with EBADF; to such a stderr goes what nobody reads.
+    Writing to such a stdout fails with EBADF; to such a stderr goes what nobody reads. What the encoding of stdout
+    cannot express is escaped.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
             assert null == number
             setattr(sys, name, open(null, "r" if name == "stdin" else "w"))  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def flush(stream: TextIO) -> None:

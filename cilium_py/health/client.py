@@ -64,10 +64,18 @@ class Client:
 
     def healthz(self) -> dict[str, Any]:  # the document as it came
         found = self._ask("GET", "/v1beta/healthz")
-        return found if isinstance(found, dict) else {"cilium": found}
+        if not isinstance(found, dict):
+            raise CiliumPyError(f"{self.path}: not the state of a prober")
+        return found
 
     def history(self) -> list[Summary]:
-        return [Summary(**entry) for entry in self._ask("GET", "/v1beta/history")]
+        found = self._ask("GET", "/v1beta/history")
+        try:
+            if isinstance(found, list):
+                return [Summary(**entry) for entry in found]
+        except TypeError:
+            pass
+        raise CiliumPyError(f"{self.path}: not the history of a prober")
 
     def _ask(self, method: str, target: str, timeout: float = PATIENCE) -> Any:  # whatever json reads
         import http.client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 
@@ -29,8 +30,11 @@ def detach(work: Callable[[Ready], None]) -> None:
     os.waitpid(child, 0)
     with os.fdopen(reader, "rb") as pipe:
         message = pipe.read()
-    if message != READY:
-        raise CiliumPyError(message.decode(errors="replace") or "the background process ended before it was ready")
+    if message == READY:
+        return
+    if not message:
+        raise CiliumPyError("the background process ended before it was ready")
+    raise CiliumPyError(*json.loads(message))
 
 
 def _become_background(work: Callable[[Ready], None], writer: int) -> None:
@@ -44,9 +48,18 @@ def _become_background(work: Callable[[Ready], None], writer: int) -> None:
         work(lambda: _tell(writer))
         code = 0
     except Exception as error:
-        os.write(writer, str(error).encode())
+        os.write(writer, json.dumps(_told(error)).encode())
     finally:
         os._exit(code)
+
+
+def _told(error: Exception) -> tuple[str, str | None]:
+    """Message and hint."""
+    if isinstance(error, CiliumPyError):
+        return error.message, error.hint
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}", None
+    return str(error) or type(error).__name__, None
 
 
 def _tell(writer: int) -> None:

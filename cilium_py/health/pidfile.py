@@ -7,6 +7,7 @@ import fcntl
 import os
 import select
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from cilium_py.loader import state
 
 GRACE_SECONDS = 5.0
 LOOKS, LOOK_AGAIN_SECONDS = 5, 0.01
+LONGEST = 20
 
 
 class AlreadyRunning(CiliumPyError):
@@ -24,10 +26,12 @@ class AlreadyRunning(CiliumPyError):
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Be the one process that the file names. Raises AlreadyRunning."""
+    """Be the one process that the file names. Raises AlreadyRunning, or CiliumPyError for a file of another kind."""
     state.make_directory(path.parent)
     descriptor = _take(path)
     try:
+        if not _is_pid_file(descriptor):
+            raise CiliumPyError(f"{path}: not a pid file", hint="name one that does not exist yet")
         os.ftruncate(descriptor, 0)
         os.write(descriptor, b"%d\n" % os.getpid())
         yield
@@ -67,6 +71,14 @@ def end(path: Path) -> bool:
         raise CiliumPyError(f"{path}: process {pid} cannot be ended")
     finally:
         os.close(process)
+
+
+def _is_pid_file(descriptor: int) -> bool:
+    """Whether a file holds a number or nothing, so that it may be written over."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return False
+    content = os.pread(descriptor, LONGEST + 1, 0).strip()
+    return not content or (len(content) <= LONGEST and content.isdigit())
 
 
 def _take(path: Path) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
+import stat
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -70,8 +72,14 @@ class WebServer:
         self._servers.append(await asyncio.start_server(self._serve, sock=listener, limit=MOST_BYTES, backlog=BACKLOG))
 
     async def listen_at(self, path: Path) -> None:
-        """Answer at a socket of the file system that only its owner may use. The caller sees to it that it is alone."""
-        path.unlink(missing_ok=True)
+        """Answer at a socket of the file system that only its owner may use. The caller sees to it that it is alone.
+
+        A socket that is there is replaced; anything else is FileExistsError.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(path.lstat().st_mode):
+                raise FileExistsError(errno.EEXIST, "something else than a socket is there", str(path))
+            path.unlink()
         mask = os.umask(0o177)
         try:
             server = await asyncio.start_unix_server(self._serve, path, limit=MOST_BYTES)
