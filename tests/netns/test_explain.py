@@ -150,8 +150,11 @@ def test_costs_of_programs_while_there_is_traffic(lab: Lab, cilium: Cilium) -> N
     assert counted["cil_from_container", "ingress", 1] > 5
     assert counted["cil_from_container", "ingress", 2] > 5
     assert all(row["average_ns"] > 0 for row in rows)
-    [only] = {row["endpoint"] for row in of(cilium, "bpf", "stats", "report", "--all", "--endpoint", "2")}
-    assert only == 2
+    for name in ("2", "pod2"):
+        [only] = {
+            (row["endpoint"], row["pod"]) for row in of(cilium, "bpf", "stats", "report", "--all", "--endpoint", name)
+        }
+        assert only == (2, "pod2")
 
 
 class TestDoctor:

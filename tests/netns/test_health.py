@@ -24,7 +24,7 @@ from cilium_py.lab import Lab, build, command, health, teardown
 from cilium_py.node.entries import IPCACHE_MAP
 from tests.netns.conftest import cilium_on
 
-QUICK = ("--base-interval", "400ms", "--deadline", "600ms", "--refresh", "100ms")
+QUICK = ("--base-interval", "200ms", "--deadline", "500ms", "--refresh", "100ms")
 PATIENCE = ("--check", "200ms", "--patience", "500ms")
 SECONDS = 15.0
 """Many rounds: longer than anything here takes unless it is broken."""
@@ -314,13 +314,13 @@ def test_prober_is_killed_and_started_again(nodes: Lab) -> None:
 def test_probe_now(nodes: Lab) -> None:
     client = Client(own_socket(nodes.paths("node1")))
     before = client.status()
-    time.sleep(1.1)
+    time.sleep(0.6)
     started = time.monotonic()
     found = client.probe(2.0)
     assert time.monotonic() - started < 2.0
     assert found.timestamp > before.timestamp
     assert verdict.exit_code(found) == verdict.ALL_REACHABLE
-    assert durations.seconds(found.interval) == pytest.approx(0.4 * 2.565, abs=0.01)
+    assert durations.seconds(found.interval) == pytest.approx(0.2 * 2.565, abs=0.01)
 
 
 def test_what_is_private_is_private(nodes: Lab) -> None:
