@@ -109,14 +109,15 @@ enum ct_scope {
 };
 
 /*
- * What the programs of one packet tell each other beside its tuple: what its headers say, and what
- * the lookup found.
+ * What the programs of one packet tell each other beside its tuple: what its headers say, what the
+ * lookup found, and to which proxy policy sends it.
  */
 struct ct_packet {
 	__u32 l4_off;
 	struct fragment fragment;
 	__u8 tcp_flags;
-	__u8 pad[3];
+	__u8 pad;
+	__be16 proxy_port;
 	__s32 status;
 	__u32 monitor;
 	struct ct_state state;

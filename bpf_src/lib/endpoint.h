@@ -2,9 +2,6 @@
 /* The endpoints of this node by address; the host's own addresses are among them. */
 #pragma once
 
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-
 #include "types.h"
 
 typedef __u64 mac_t;
@@ -55,16 +52,15 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } cilium_lxc SEC(".maps");
 
-static __always_inline const struct endpoint_info *endpoint_lookup_ip4(__be32 addr)
+/* An IPv4 address stands in the first word. */
+static __always_inline const struct endpoint_info *endpoint_lookup(const union v6addr *addr,
+								   bool ipv6)
 {
-	struct endpoint_key key = { .ip4 = addr, .family = ENDPOINT_KEY_IPV4 };
+	struct endpoint_key key = { .family = ipv6 ? ENDPOINT_KEY_IPV6 : ENDPOINT_KEY_IPV4 };
 
-	return bpf_map_lookup_elem(&cilium_lxc, &key);
-}
-
-static __always_inline const struct endpoint_info *endpoint_lookup_ip6(const union v6addr *addr)
-{
-	struct endpoint_key key = { .ip6 = *addr, .family = ENDPOINT_KEY_IPV6 };
-
+	if (ipv6)
+		key.ip6 = *addr;
+	else
+		key.ip4 = addr->p1;
 	return bpf_map_lookup_elem(&cilium_lxc, &key);
 }

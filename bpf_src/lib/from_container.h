@@ -6,15 +6,13 @@
  */
 #pragma once
 
-#include "auth.h"
+#include "admit.h"
 #include "conntrack.h"
 #include "fib.h"
 #include "icmp6.h"
 #include "ipcache.h"
 #include "l4.h"
 #include "local_delivery.h"
-#include "policy.h"
-#include "policy_log.h"
 #include "proxy.h"
 #include "service.h"
 #include "trace.h"
@@ -31,6 +29,22 @@ static __always_inline bool ipv6_source_valid(const struct ipv6hdr *ip6)
 	return !enable_source_ip_verification ||
 	       (saddr->p1 == endpoint_ipv6.p1 && saddr->p2 == endpoint_ipv6.p2 &&
 		saddr->p3 == endpoint_ipv6.p3 && saddr->p4 == endpoint_ipv6.p4);
+}
+
+/* To the backend, if the packet is to a service, and on to the second program. */
+static __always_inline int leave_container(struct __sk_buff *ctx, union ct_buffer *buffer,
+					   bool ipv6, __s8 *ext_err)
+{
+	int ret = enable_per_packet_lb ? service_forward(ctx, buffer, ipv6, ext_err) : 0;
+
+	if (ret == DROP_NO_SERVICE && enable_no_backend_response)
+		return tail_call_internal(
+			ctx, ipv6 ? CILIUM_CALL_IPV6_NO_SERVICE : CILIUM_CALL_IPV4_NO_SERVICE,
+			ext_err);
+	if (IS_ERR(ret))
+		return ret;
+	return tail_call_internal(
+		ctx, ipv6 ? CILIUM_CALL_IPV6_CT_EGRESS : CILIUM_CALL_IPV4_CT_EGRESS, ext_err);
 }
 
 /* First program: what may leave the endpoint at all. Leaves the tuple in the buffer. */
@@ -50,14 +64,7 @@ static __always_inline int ipv4_from_container(struct __sk_buff *ctx, __s8 *ext_
 	ret = ipv4_extract_tuple(ctx, ip4, METRIC_EGRESS, buffer);
 	if (IS_ERR(ret))
 		return ret;
-	if (enable_per_packet_lb) {
-		ret = service_forward(ctx, buffer, false, ext_err);
-		if (ret == DROP_NO_SERVICE && enable_no_backend_response)
-			return tail_call_internal(ctx, CILIUM_CALL_IPV4_NO_SERVICE, ext_err);
-		if (IS_ERR(ret))
-			return ret;
-	}
-	return tail_call_internal(ctx, CILIUM_CALL_IPV4_CT_EGRESS, ext_err);
+	return leave_container(ctx, buffer, false, ext_err);
 }
 
 static __always_inline int ipv6_from_container(struct __sk_buff *ctx, __s8 *ext_err)
@@ -82,14 +89,7 @@ static __always_inline int ipv6_from_container(struct __sk_buff *ctx, __s8 *ext_
 	ret = ipv6_extract_tuple(ctx, ip6, METRIC_EGRESS, buffer);
 	if (IS_ERR(ret))
 		return ret;
-	if (enable_per_packet_lb) {
-		ret = service_forward(ctx, buffer, true, ext_err);
-		if (ret == DROP_NO_SERVICE && enable_no_backend_response)
-			return tail_call_internal(ctx, CILIUM_CALL_IPV6_NO_SERVICE, ext_err);
-		if (IS_ERR(ret))
-			return ret;
-	}
-	return tail_call_internal(ctx, CILIUM_CALL_IPV6_CT_EGRESS, ext_err);
+	return leave_container(ctx, buffer, true, ext_err);
 }
 
 /* Second program: find the connection. */
@@ -104,47 +104,9 @@ static __always_inline int ct_from_container(struct __sk_buff *ctx, bool ipv6, _
 			ctx_load(ctx, CB_SERVICE) ? CT_SCOPE_FORWARD : CT_SCOPE_BIDIR);
 	if (IS_ERR(ret))
 		return ret;
-	return ipv6 ? tail_call_internal(ctx, CILIUM_CALL_IPV6_FROM_LXC_CONT, ext_err)
-		    : tail_call_internal(ctx, CILIUM_CALL_IPV4_FROM_LXC_CONT, ext_err);
-}
-
-static __always_inline int destination_remote(struct __sk_buff *ctx, bool ipv6,
-					      const struct remote_endpoint_info **remote)
-{
-	if (ipv6) {
-		struct ipv6hdr *ip6 = ipv6_header(ctx);
-
-		if (!ip6)
-			return DROP_INVALID;
-		*remote = ipcache_lookup_ip6(ipv6_addr(&ip6->daddr));
-	} else {
-		struct iphdr *ip4 = ipv4_header(ctx);
-
-		if (!ip4)
-			return DROP_INVALID;
-		*remote = ipcache_lookup_ip4(ip4->daddr);
-	}
-	return 0;
-}
-
-/* at_source: the packet's own source, where a loopback's reply has to go. */
-static __always_inline int destination_local(struct __sk_buff *ctx, bool ipv6, bool at_source,
-					     const struct endpoint_info **local)
-{
-	if (ipv6) {
-		struct ipv6hdr *ip6 = ipv6_header(ctx);
-
-		if (!ip6)
-			return DROP_INVALID;
-		*local = endpoint_lookup_ip6(ipv6_addr(&ip6->daddr));
-	} else {
-		struct iphdr *ip4 = ipv4_header(ctx);
-
-		if (!ip4)
-			return DROP_INVALID;
-		*local = endpoint_lookup_ip4(at_source ? ip4->saddr : ip4->daddr);
-	}
-	return 0;
+	return tail_call_internal(
+		ctx, ipv6 ? CILIUM_CALL_IPV6_FROM_LXC_CONT : CILIUM_CALL_IPV4_FROM_LXC_CONT,
+		ext_err);
 }
 
 static __always_inline void trace_from_container(struct __sk_buff *ctx, enum trace_point point,
@@ -165,48 +127,17 @@ static __always_inline void trace_from_container(struct __sk_buff *ctx, enum tra
 }
 
 /*
- * What the endpoint may send. Returns TC_ACT_OK, with the proxy's port if it must go there, or a
- * drop reason.
- */
-static __always_inline int egress_policy(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
-					 __u32 dst_label, const struct remote_endpoint_info *remote,
-					 __be16 *proxy_port, __s8 *ext_err)
-{
-	const struct ct_packet *packet = &buffer->packet;
-	struct policy_query query = {
-		.remote_label = dst_label,
-		.l4_off = packet->l4_off,
-		.dport = ct_dport(buffer, ipv6),
-		.protocol = ct_protocol(buffer, ipv6),
-		.egress = true,
-		.ipv6 = ipv6,
-		.later_fragment = ct_later_fragment(buffer),
-	};
-	struct policy_verdict verdict = {};
-
-	policy_decide(ctx, &query, &verdict);
-	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
-		verdict.code = auth_lookup(security_label, dst_label, remote, verdict.auth_type);
-	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
-		*ext_err = verdict.auth_type;
-	if (verdict.code != TC_ACT_OK || packet->status != CT_ESTABLISHED)
-		send_policy_verdict(ctx, &query, &verdict);
-	*proxy_port = verdict.proxy_port;
-	return verdict.code;
-}
-
-/*
  * Keep the connection's entry in step with what policy says now: a new one, or one whose
  * translation or proxy changed, is (re)created, for its flags decide where replies go.
  */
 static __always_inline int egress_track(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
-					__u32 service, __be16 proxy_port, __s8 *ext_err)
+					__u32 service, __s8 *ext_err)
 {
 	const struct ct_packet *packet = &buffer->packet;
 	struct ct_state state = {
 		.rev_nat_index = service & SERVICE_INDEX,
 		.loopback = !!(service & SERVICE_LOOPBACK),
-		.proxy_redirect = proxy_port != 0,
+		.proxy_redirect = packet->proxy_port != 0,
 	};
 
 	if (packet->status == CT_ESTABLISHED &&
@@ -240,18 +171,24 @@ static __always_inline int pass_to_stack(struct __sk_buff *ctx, bool ipv6,
 
 /* To an endpoint of this node, to this node, or away from it. */
 static __always_inline int egress_forward(struct __sk_buff *ctx, bool ipv6, bool loopback,
+					  const union v6addr *destination,
 					  const struct ct_packet *packet, __u32 dst_label,
 					  __s8 *ext_err)
 {
-	const struct endpoint_info *local = NULL;
+	union v6addr to = *destination;
+	const struct endpoint_info *local;
 	__u32 oif = 0;
 	int ret;
 
 	/* The stack would not send a packet back to the interface it came from. */
 	if (!enable_endpoint_routes || enable_host_routing || loopback) {
-		ret = destination_local(ctx, ipv6, loopback && packet->status == CT_REPLY, &local);
-		if (IS_ERR(ret))
-			return ret;
+		/* The stand-in address is nobody's: its replies go to who sends them. */
+		if (!ipv6 && loopback && packet->status == CT_REPLY) {
+			ret = ip_address(ctx, ipv6, IP_SOURCE, &to);
+			if (IS_ERR(ret))
+				return ret;
+		}
+		local = endpoint_lookup(&to, ipv6);
 		if (local && (local->flags & ENDPOINT_MASK_HOST_DELIVERY))
 			return pass_to_stack(ctx, ipv6, packet, dst_label, ext_err);
 		if (local)
@@ -271,41 +208,42 @@ static __always_inline int egress_forward(struct __sk_buff *ctx, bool ipv6, bool
 static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ipv6,
 						  __u32 *dst_label, __s8 *ext_err)
 {
-	const struct remote_endpoint_info *remote = NULL;
+	const struct remote_endpoint_info *remote;
 	union ct_buffer *buffer = ct_buffer(ipv6);
 	__u32 service = ctx_load_and_clear(ctx, CB_SERVICE);
 	bool loopback = service & SERVICE_LOOPBACK;
+	union v6addr destination = {};
 	struct ct_packet *packet;
-	__be16 proxy_port = 0;
 	int ret;
 
-	ret = destination_remote(ctx, ipv6, &remote);
+	ret = ip_address(ctx, ipv6, IP_DESTINATION, &destination);
 	if (IS_ERR(ret))
 		return ret;
+	remote = ipcache_lookup(&destination, ipv6);
 	*dst_label = remote && remote->sec_identity ? remote->sec_identity
 		     : ipv6			    ? world_id_ipv6
 						    : world_id_ipv4;
 	if (!buffer || ct_tuple_unset(buffer, ipv6))
 		return DROP_INVALID_TC_BUFFER;
 	packet = &buffer->packet;
+	packet->proxy_port = 0;
 
 	switch (packet->status) {
 	case CT_NEW:
 	case CT_ESTABLISHED:
 		/* Nobody needs a policy to talk to itself. */
 		if (!loopback) {
-			ret = egress_policy(ctx, buffer, ipv6, *dst_label, remote, &proxy_port,
-					    ext_err);
+			ret = admit(ctx, ipv6, true, *dst_label, &destination, ext_err);
 			if (ret != TC_ACT_OK)
 				return ret;
 		}
-		ret = egress_track(ctx, buffer, ipv6, service, proxy_port, ext_err);
+		ret = egress_track(ctx, buffer, ipv6, service, ext_err);
 		if (IS_ERR(ret))
 			return ret;
-		if (proxy_port) {
+		if (packet->proxy_port) {
 			trace_from_container(ctx, TRACE_TO_PROXY, packet, UNKNOWN_ID,
-					     bpf_ntohs(proxy_port), 0);
-			return redirect_to_proxy(ctx, proxy_port);
+					     bpf_ntohs(packet->proxy_port), 0);
+			return redirect_to_proxy(ctx, packet->proxy_port);
 		}
 		break;
 	case CT_RELATED:
@@ -319,6 +257,6 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 	default:
 		return DROP_UNKNOWN_CT;
 	}
-	return egress_forward(ctx, ipv6, loopback || packet->state.loopback, packet, *dst_label,
-			      ext_err);
+	return egress_forward(ctx, ipv6, loopback || packet->state.loopback, &destination, packet,
+			      *dst_label, ext_err);
 }

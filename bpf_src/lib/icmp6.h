@@ -147,7 +147,7 @@ static __always_inline int icmp6_handle_ns(struct __sk_buff *ctx)
 			       sizeof(na.target)) < 0)
 		return DROP_INVALID;
 	if (!ipv6_addr_equals(&na.target, &router)) {
-		ep = endpoint_lookup_ip6(&na.target);
+		ep = endpoint_lookup(&na.target, true);
 		if (!ep)
 			return DROP_UNKNOWN_TARGET;
 		if (ep->flags & ENDPOINT_F_HOST)

@@ -54,25 +54,18 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } cilium_ipcache_v2 SEC(".maps");
 
-static __always_inline const struct remote_endpoint_info *ipcache_lookup_ip4(__be32 addr)
+/* An IPv4 address stands in the first word. */
+static __always_inline const struct remote_endpoint_info *ipcache_lookup(const union v6addr *addr,
+									 bool ipv6)
 {
 	struct ipcache_key key = {
-		.lpm_key = { .prefixlen = IPCACHE_STATIC_PREFIX + 32 },
-		.family = ENDPOINT_KEY_IPV4,
-		.ip4 = addr,
+		.lpm_key = { .prefixlen = IPCACHE_STATIC_PREFIX + (ipv6 ? 128 : 32) },
+		.family = ipv6 ? ENDPOINT_KEY_IPV6 : ENDPOINT_KEY_IPV4,
 	};
 
-	return bpf_map_lookup_elem(&cilium_ipcache_v2, &key);
-}
-
-static __always_inline const struct remote_endpoint_info *ipcache_lookup_ip6(
-	const union v6addr *addr)
-{
-	struct ipcache_key key = {
-		.lpm_key = { .prefixlen = IPCACHE_STATIC_PREFIX + 128 },
-		.family = ENDPOINT_KEY_IPV6,
-		.ip6 = *addr,
-	};
-
+	if (ipv6)
+		key.ip6 = *addr;
+	else
+		key.ip4 = addr->p1;
 	return bpf_map_lookup_elem(&cilium_ipcache_v2, &key);
 }

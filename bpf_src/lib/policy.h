@@ -263,12 +263,9 @@ static __always_inline void policy_check(struct __sk_buff *ctx, const struct pol
 	verdict->code = enforced ? DROP_POLICY : TC_ACT_OK;
 }
 
-/* The verdict is filled whatever it is; its code is returned too. */
-__verified_alone int policy_decide(struct __sk_buff *ctx, const struct policy_query *query,
-				   struct policy_verdict *verdict)
+static __always_inline void policy_decide(struct __sk_buff *ctx, const struct policy_query *query,
+					  struct policy_verdict *verdict)
 {
-	if (!query || !verdict)
-		return DROP_INVALID;
 	policy_check(ctx, query, verdict);
 	if (IS_ERR(verdict->code))
 		cilium_dbg(ctx, DBG_POLICY_DENIED,
@@ -278,5 +275,4 @@ __verified_alone int policy_decide(struct __sk_buff *ctx, const struct policy_qu
 		verdict->code = TC_ACT_OK;
 		verdict->audited = 1;
 	}
-	return verdict->code;
 }

@@ -97,22 +97,22 @@ static __always_inline int service_translate(struct __sk_buff *ctx, union ct_buf
 		old = buffer->v6.tuple.daddr;
 	else
 		old.p1 = buffer->v4.tuple.daddr;
-	ret = xlate_address(ctx, ipv6, XLATE_DESTINATION, protocol, packet->l4_off, has_l4, &old,
+	ret = xlate_address(ctx, ipv6, IP_DESTINATION, protocol, packet->l4_off, has_l4, &old,
 			    &backend->address);
 	if (IS_ERR(ret))
 		return ret;
 	*loopback = !ipv6 && buffer->v4.tuple.saddr == backend->address.p1;
 	if (*loopback) {
 		old.p1 = buffer->v4.tuple.saddr;
-		ret = xlate_address(ctx, false, XLATE_SOURCE, protocol, packet->l4_off, has_l4,
-				    &old, &source);
+		ret = xlate_address(ctx, false, IP_SOURCE, protocol, packet->l4_off, has_l4, &old,
+				    &source);
 		if (IS_ERR(ret))
 			return ret;
 		buffer->v4.tuple.saddr = source.p1;
 	}
 
 	port = ipv6 ? buffer->v6.tuple.sport : buffer->v4.tuple.sport;
-	ret = xlate_port(ctx, XLATE_DESTINATION, protocol, packet->l4_off, has_l4, port,
+	ret = xlate_port(ctx, IP_DESTINATION, protocol, packet->l4_off, has_l4, port,
 			 backend->port);
 	if (ipv6) {
 		buffer->v6.tuple.daddr = backend->address;
@@ -179,14 +179,14 @@ static __always_inline int service_reverse(struct __sk_buff *ctx, union ct_buffe
 	/*
 	 * The tuple of a reply is the packet's own, ports crosswise: dport is where it comes from.
 	 */
-	ret = xlate_port(ctx, XLATE_SOURCE, protocol, packet->l4_off, has_l4,
-			 ct_dport(buffer, ipv6), original.port);
+	ret = xlate_port(ctx, IP_SOURCE, protocol, packet->l4_off, has_l4, ct_dport(buffer, ipv6),
+			 original.port);
 	if (IS_ERR(ret))
 		return ret;
-	ret = xlate_address(ctx, ipv6, XLATE_SOURCE, protocol, packet->l4_off, has_l4, &old,
+	ret = xlate_address(ctx, ipv6, IP_SOURCE, protocol, packet->l4_off, has_l4, &old,
 			    &original.address);
 	if (IS_ERR(ret) || ipv6 || !packet->state.loopback)
 		return ret;
-	return xlate_address(ctx, false, XLATE_DESTINATION, protocol, packet->l4_off, has_l4,
+	return xlate_address(ctx, false, IP_DESTINATION, protocol, packet->l4_off, has_l4,
 			     &loopback, &old);
 }

@@ -6,14 +6,12 @@
  */
 #pragma once
 
-#include "auth.h"
+#include "admit.h"
 #include "conntrack.h"
 #include "icmp6.h"
 #include "ipcache.h"
 #include "l4.h"
 #include "local_delivery.h"
-#include "policy.h"
-#include "policy_log.h"
 #include "proxy.h"
 #include "service.h"
 #include "trace.h"
@@ -46,30 +44,6 @@ static __always_inline int ct_to_container(struct __sk_buff *ctx, bool ipv6)
 	return ct_lookup(ctx, buffer, ipv6, CT_INGRESS, CT_SCOPE_BIDIR);
 }
 
-static __always_inline int source_address(struct __sk_buff *ctx, bool ipv6, union v6addr *addr)
-{
-	if (ipv6) {
-		struct ipv6hdr *ip6 = ipv6_header(ctx);
-
-		if (!ip6)
-			return DROP_INVALID;
-		*addr = *ipv6_addr(&ip6->saddr);
-	} else {
-		struct iphdr *ip4 = ipv4_header(ctx);
-
-		if (!ip4)
-			return DROP_INVALID;
-		addr->p1 = ip4->saddr;
-	}
-	return 0;
-}
-
-static __always_inline const struct remote_endpoint_info *source_remote(const union v6addr *addr,
-									bool ipv6)
-{
-	return ipv6 ? ipcache_lookup_ip6(addr) : ipcache_lookup_ip4(addr->p1);
-}
-
 static __always_inline void trace_to_container(struct __sk_buff *ctx, enum trace_point point,
 					       bool ipv6, const struct ct_packet *packet,
 					       __u32 src_label, __u16 dst_id,
@@ -88,37 +62,6 @@ static __always_inline void trace_to_container(struct __sk_buff *ctx, enum trace
 	};
 
 	trace_packet(ctx, &site);
-}
-
-/*
- * What may enter the endpoint. Returns TC_ACT_OK, with the proxy's port if it must go there, or a
- * drop reason.
- */
-static __always_inline int ingress_policy(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
-					  __u32 src_label, const union v6addr *source,
-					  __be16 *proxy_port, __s8 *ext_err)
-{
-	const struct ct_packet *packet = &buffer->packet;
-	struct policy_query query = {
-		.remote_label = src_label,
-		.l4_off = packet->l4_off,
-		.dport = ct_dport(buffer, ipv6),
-		.protocol = ct_protocol(buffer, ipv6),
-		.ipv6 = ipv6,
-		.later_fragment = ct_later_fragment(buffer),
-	};
-	struct policy_verdict verdict = {};
-
-	policy_decide(ctx, &query, &verdict);
-	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
-		verdict.code = auth_lookup(security_label, src_label, source_remote(source, ipv6),
-					   verdict.auth_type);
-	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
-		*ext_err = verdict.auth_type;
-	if (verdict.code != TC_ACT_OK || packet->status != CT_ESTABLISHED)
-		send_policy_verdict(ctx, &query, &verdict);
-	*proxy_port = verdict.proxy_port;
-	return verdict.code;
 }
 
 /*
@@ -144,57 +87,54 @@ static __always_inline bool ingress_loopback(union ct_buffer *buffer, bool ipv6)
 	return entry && entry->lb_loopback;
 }
 
-/*
- * Decide on a packet whose connection is in the buffer. Returns TC_ACT_OK,
- * POLICY_ACT_PROXY_REDIRECT with the proxy's port (0 for replies, which its socket will get), or a
- * drop reason.
- */
-static __always_inline int admit_to_container(struct __sk_buff *ctx, bool ipv6, __u32 src_label,
-					      const union v6addr *source, __be16 *proxy_port,
-					      __s8 *ext_err)
+/* A new packet of a connection that others opened, or may open now. Returns 0 or a drop reason. */
+static __always_inline int admit_forward(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
+					 __u32 src_label, const union v6addr *source, __s8 *ext_err)
 {
-	union ct_buffer *buffer = ct_buffer(ipv6);
-	struct ct_state state = {};
-	struct ct_packet *packet;
-	bool to_proxy = false;
+	struct ct_packet *packet = &buffer->packet;
+	struct ct_state state = { .loopback = ingress_loopback(buffer, ipv6) };
 	int ret;
 
-	if (!buffer || ct_tuple_unset(buffer, ipv6))
-		return DROP_INVALID_TC_BUFFER;
-	packet = &buffer->packet;
+	/* What comes from the ingress proxy has been let in by it. */
+	if (!from_ingress_proxy(ctx) && !state.loopback) {
+		ret = admit(ctx, ipv6, false, src_label, source, ext_err);
+		if (ret != TC_ACT_OK)
+			return ret;
+	}
+	if (packet->status != CT_NEW)
+		return 0;
+	state.proxy_redirect = packet->proxy_port != 0;
+	return ct_create(ctx, ipv6, CT_INGRESS, &state, src_label, ext_err);
+}
 
-	switch (packet->status) {
-	case CT_REPLY:
-	case CT_RELATED:
+/*
+ * Decide on a packet whose connection is in the buffer. Returns TC_ACT_OK,
+ * POLICY_ACT_PROXY_REDIRECT with the proxy's port in the buffer (0 for replies, which its socket
+ * will get), or a drop reason.
+ */
+static __always_inline int admit_to_container(struct __sk_buff *ctx, union ct_buffer *buffer,
+					      bool ipv6, __u32 src_label,
+					      const union v6addr *source, __s8 *ext_err)
+{
+	struct ct_packet *packet = &buffer->packet;
+	bool to_proxy = false;
+	int ret = 0;
+
+	packet->proxy_port = 0;
+	if (packet->status == CT_REPLY || packet->status == CT_RELATED) {
 		/* What comes from the egress proxy has been there. */
 		to_proxy = packet->state.proxy_redirect && !from_egress_proxy(ctx);
-		if (enable_per_packet_lb && !to_proxy && unlikely(packet->state.rev_nat_index)) {
+		if (enable_per_packet_lb && !to_proxy && unlikely(packet->state.rev_nat_index))
 			ret = service_reverse(ctx, buffer, ipv6, source);
-			if (IS_ERR(ret))
-				return ret;
-		}
-		break;
-	default:
-		state.loopback = ingress_loopback(buffer, ipv6);
-		/* What comes from the ingress proxy has been let in by it. */
-		if (!from_ingress_proxy(ctx) && !state.loopback) {
-			ret = ingress_policy(ctx, buffer, ipv6, src_label, source, proxy_port,
-					     ext_err);
-			if (ret != TC_ACT_OK)
-				return ret;
-		}
-		to_proxy = *proxy_port != 0;
-		if (packet->status == CT_NEW) {
-			state.proxy_redirect = to_proxy;
-			ret = ct_create(ctx, ipv6, CT_INGRESS, &state, src_label, ext_err);
-			if (IS_ERR(ret))
-				return ret;
-		}
+	} else {
+		ret = admit_forward(ctx, buffer, ipv6, src_label, source, ext_err);
 	}
+	if (IS_ERR(ret))
+		return ret;
 
-	if (to_proxy) {
+	if (to_proxy || packet->proxy_port) {
 		trace_to_container(ctx, TRACE_TO_PROXY, ipv6, packet, src_label,
-				   bpf_ntohs(*proxy_port), source);
+				   bpf_ntohs(packet->proxy_port), source);
 		return POLICY_ACT_PROXY_REDIRECT;
 	}
 	trace_to_container(ctx, TRACE_TO_LXC, ipv6, packet, src_label, endpoint_id, source);
@@ -213,7 +153,7 @@ static __always_inline __u32 better_source_label(__u32 src_label, const union v6
 
 	if (!identity_is_reserved(src_label))
 		return src_label;
-	remote = source_remote(source, ipv6);
+	remote = ipcache_lookup(source, ipv6);
 	if (!remote || !remote->sec_identity || remote->sec_identity == HOST_ID)
 		return src_label;
 	return remote->sec_identity;
@@ -258,19 +198,21 @@ static __always_inline int deliver_to_container(struct __sk_buff *ctx, bool ipv6
 {
 	bool from_host = ctx_load_and_clear(ctx, CB_FROM_HOST);
 	enum delivery delivery = ctx_load(ctx, CB_DELIVERY);
+	union ct_buffer *buffer = ct_buffer(ipv6);
 	union v6addr source = {};
-	__be16 proxy_port = 0;
 	int ret;
 
-	ret = source_address(ctx, ipv6, &source);
+	ret = ip_address(ctx, ipv6, IP_SOURCE, &source);
 	if (IS_ERR(ret))
 		return ret;
 	if (delivery == DELIVERY_INTERFACE && !receive_from_stack(ctx, ipv6, src_label, &source))
 		return TC_ACT_OK;
 
-	ret = admit_to_container(ctx, ipv6, *src_label, &source, &proxy_port, ext_err);
+	if (!buffer || ct_tuple_unset(buffer, ipv6))
+		return DROP_INVALID_TC_BUFFER;
+	ret = admit_to_container(ctx, buffer, ipv6, *src_label, &source, ext_err);
 	if (ret == POLICY_ACT_PROXY_REDIRECT)
-		return deliver_to_proxy(ctx, ipv6, proxy_port, delivery, ext_err);
+		return deliver_to_proxy(ctx, ipv6, buffer->packet.proxy_port, delivery, ext_err);
 	if (ret == TC_ACT_OK && delivery == DELIVERY_REDIRECT)
 		return redirect_ep(ctx, interface_ifindex, from_host);
 	return ret;

@@ -5,14 +5,7 @@
 #include <linux/in.h>
 #include <linux/in6.h>
 
-#include "ipv4.h"
-#include "ipv6.h"
-
-/* Which address of the packet, and with it which port. */
-enum xlate_side {
-	XLATE_SOURCE,
-	XLATE_DESTINATION,
-};
+#include "ip.h"
 
 enum {
 	TCP_CSUM_OFFSET = 16,
@@ -42,11 +35,8 @@ static __always_inline bool xlate_checksum(__u8 protocol, __u32 *offset, __u64 *
 	return false;
 }
 
-/*
- * Replace an address. has_l4: the packet is no later fragment. An IPv4 address stands in the first
- * word.
- */
-static __always_inline int xlate_address(struct __sk_buff *ctx, bool ipv6, enum xlate_side side,
+/* Replace an address. has_l4: the packet is no later fragment. */
+static __always_inline int xlate_address(struct __sk_buff *ctx, bool ipv6, enum ip_side side,
 					 __u8 protocol, __u32 l4_off, bool has_l4,
 					 union v6addr *old, union v6addr *new)
 {
@@ -56,11 +46,11 @@ static __always_inline int xlate_address(struct __sk_buff *ctx, bool ipv6, enum 
 	__s64 sum;
 
 	if (ipv6)
-		offset = side == XLATE_SOURCE ? offsetof(struct ipv6hdr, saddr)
-					      : offsetof(struct ipv6hdr, daddr);
+		offset = side == IP_SOURCE ? offsetof(struct ipv6hdr, saddr)
+					   : offsetof(struct ipv6hdr, daddr);
 	else
-		offset = side == XLATE_SOURCE ? offsetof(struct iphdr, saddr)
-					      : offsetof(struct iphdr, daddr);
+		offset = side == IP_SOURCE ? offsetof(struct iphdr, saddr)
+					   : offsetof(struct iphdr, daddr);
 
 	if (bpf_skb_store_bytes(ctx, ETH_HLEN + offset, new, size, 0) < 0)
 		return DROP_WRITE_ERROR;
@@ -78,7 +68,7 @@ static __always_inline int xlate_address(struct __sk_buff *ctx, bool ipv6, enum 
  * Replace a port; of what has none, or a checksum that cannot be corrected in place, nothing is
  * changed.
  */
-static __always_inline int xlate_port(struct __sk_buff *ctx, enum xlate_side side, __u8 protocol,
+static __always_inline int xlate_port(struct __sk_buff *ctx, enum ip_side side, __u8 protocol,
 				      __u32 l4_off, bool has_l4, __be16 old, __be16 new)
 {
 	__u32 csum_offset;
@@ -92,7 +82,7 @@ static __always_inline int xlate_port(struct __sk_buff *ctx, enum xlate_side sid
 		return 0;
 	if (bpf_l4_csum_replace(ctx, l4_off + csum_offset, old, new, flags | sizeof(new)) < 0)
 		return DROP_CSUM_L4;
-	if (bpf_skb_store_bytes(ctx, l4_off + (side == XLATE_DESTINATION ? sizeof(new) : 0), &new,
+	if (bpf_skb_store_bytes(ctx, l4_off + (side == IP_DESTINATION ? sizeof(new) : 0), &new,
 				sizeof(new), 0) < 0)
 		return DROP_WRITE_ERROR;
 	return 0;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tests.prog.datapath import Datapath, Endpoint, Options, Outcome
@@ -146,6 +146,7 @@ class Node:
         "cilium_ct4_global", "cilium_ct_any4_global", "cilium_ct6_global", "cilium_ct_any6_global",
         "cilium_ipv4_frag_datagrams", "cilium_ipv6_frag_datagrams", "cilium_policystats", "cilium_metrics",
         "cilium_ratelimit", "cilium_lxc", "cilium_ipcache_v2", "cilium_auth_map",
+        *(f"cilium_lb{family}_{kind}" for family in (4, 6) for kind in ("services_v2", "backends_v3", "reverse_nat")),
     )  # fmt: skip
 
     def __init__(self, datapath: Datapath) -> None:
@@ -185,6 +186,21 @@ class Node:
 
     def disallow(self, pod: Pod, entry: PolicyEntry) -> None:
         assert self.datapath.map(f"cilium_policy_v2_{pod.id:05}").delete(entry.packed()[0])
+
+    def serve(self, vip: str, port: int, protocol: int, backends: Sequence[tuple[str, int]], index: int = 7) -> None:
+        """Write a service and its backends as the control side does. Index: its number in connections."""
+        address = ipaddress.ip_address(vip)
+        services, found, reverse = (
+            self.datapath.map(f"cilium_lb{address.version}_{kind}")
+            for kind in ("services_v2", "backends_v3", "reverse_nat")
+        )
+        key = address.packed + port.to_bytes(2, "big")
+        services.update(key + struct.pack("<HBBxx", 0, protocol, 0), struct.pack("<IHH4x", 0, len(backends), index))
+        reverse.update(struct.pack("<H", index), key)
+        for number, (ip, backend_port) in enumerate(backends, 1):
+            packed = ipaddress.ip_address(ip).packed
+            found.update(struct.pack("<I", number), packed + struct.pack(">HBB4x", backend_port, protocol, 0))
+            services.update(key + struct.pack("<HBBxx", number, protocol, 0), struct.pack("<IHH4x", number, 0, index))
 
     def send(self, pod: Pod, frame: bytes) -> Outcome:
         """A pod sends a frame."""

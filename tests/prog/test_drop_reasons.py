@@ -50,7 +50,7 @@ from tests.prog.packets import (
     tcp,
     udp,
 )  # fmt: skip
-from tests.prog.test_services import VIP, serve
+from tests.prog.test_services import VIP
 
 HEADER = Path(__file__).resolve().parents[2] / "bpf_src/lib/drop_reasons.h"
 
@@ -108,7 +108,7 @@ def stranger(node: Node) -> None:
 def asked_too_often(node: Node) -> None:
     """The answers that there is no backend are limited, for each interface."""
     everything(node)
-    serve(node, VIP, 80, TCP, [])
+    node.serve(VIP, 80, TCP, [])
     while node.send(CLIENT, from_client(ipv4(CLIENT.ip, VIP, tcp(1, 80, SYN)))).drop_reason is None:
         pass
     node.datapath.clear("cilium_metrics")
@@ -151,7 +151,7 @@ RESTRICTED = [
     Case(
         NO_SERVICE,
         from_client(ipv4(CLIENT.ip, VIP, tcp(1, 80, SYN))),
-        lambda node: (everything(node), serve(node, VIP, 80, TCP, [])),
+        lambda node: (everything(node), node.serve(VIP, 80, TCP, [])),
     ),
 ]
 """Where fragments and answers for services without backends are switched off, and a program is missing."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.prog.actors import CLIENT, GATEWAY6, SERVER, Node, egress, ingress
 from tests.prog.datapath import Outcome
-from tests.prog.expect import DROPPED
+from tests.prog.expect import DROPPED, PASS, REDIRECTED
 from tests.prog.packets import (
     DESTINATION_OPTIONS,
     ECHO_REQUEST,
@@ -21,6 +21,7 @@ from tests.prog.packets import (
     FRAGMENT,
     ICMPV6,
     SYN,
+    TCP,
     UDP,
     arp,
     destination_options,
@@ -36,6 +37,8 @@ from tests.prog.packets import (
     udp,
 )  # fmt: skip
 
+VIP, VIP6 = "10.96.0.1", "fd96::1"
+
 FRAMES = {
     "TCP": ipv4(CLIENT.ip, SERVER.ip, tcp(1000, 80, SYN)),
     "UDP": ipv4(CLIENT.ip, SERVER.ip, udp(1000, 53)),
@@ -43,6 +46,9 @@ FRAMES = {
     "ping": ipv4(CLIENT.ip, SERVER.ip, icmp(ECHO_REQUEST)),
     "options": ipv4(CLIENT.ip, SERVER.ip, tcp(1000, 80, SYN), options=bytes(40)),
     "first fragment": ipv4(CLIENT.ip, SERVER.ip, udp(1000, 53).octets, protocol=UDP, more=True),
+    "service": ipv4(CLIENT.ip, VIP, tcp(1000, 80, SYN)),
+    "first fragment to a service": ipv4(CLIENT.ip, VIP, tcp(1000, 80, SYN).octets, protocol=TCP, more=True),
+    "service over IPv6": ipv6(CLIENT.ip6, VIP6, tcp(1000, 80, SYN)),
     "TCP over IPv6": ipv6(CLIENT.ip6, SERVER.ip6, tcp(1000, 80, SYN)),
     "ping over IPv6": ipv6(CLIENT.ip6, SERVER.ip6, icmp6(ECHO_REQUEST6)),
     "solicitation": ipv6(CLIENT.ip6, "ff02::1", solicitation(GATEWAY6, CLIENT.mac)),
@@ -57,7 +63,16 @@ FRAMES = {
 }  # fmt: skip
 
 ETHERNET_HEADER = 14
+FROM_INGRESS_PROXY = 0xA00
 IP_HEADERS = {ETH_IPV4: 20, ETH_IPV6: 40}
+
+
+@pytest.fixture
+def served(node: Node) -> Node:
+    """A node on which the services of the frames above have their backends."""
+    node.serve(VIP, 80, TCP, [(SERVER.ip, 8080)])
+    node.serve(VIP6, 80, TCP, [(SERVER.ip6, 8080)], index=8)
+    return node
 
 
 def ran(run: Callable[[], Outcome], frame: bytes) -> Outcome | None:
@@ -75,8 +90,9 @@ def sent(node: Node, frame: bytes) -> Outcome | None:
 
 
 @pytest.mark.parametrize("packet", FRAMES.values(), ids=FRAMES)
-def test_cut_at_every_byte(packet: bytes, node: Node) -> None:
+def test_cut_at_every_byte(packet: bytes, served: Node) -> None:
     """Everything is allowed, yet a packet without all the headers that are looked at is dropped, for one reason."""
+    node = served
     node.allow(CLIENT, egress())
     node.allow(SERVER, ingress())
     whole = ethernet(CLIENT.mac, CLIENT.router_mac, packet)
@@ -140,10 +156,50 @@ def test_nothing_passes_without_policy(payload: bytes, kind: int, node: Node) ->
 
 @RANDOM
 @given(payload=damaged() | st.binary(min_size=1, max_size=200), kind=KINDS)
+def test_no_service_is_a_way_around_policy(payload: bytes, kind: int, served: Node) -> None:
+    """What goes to a service needs to be allowed to its backend."""
+    outcome = sent(served, ethernet(CLIENT.mac, CLIENT.router_mac, payload, kind))
+    if outcome is not None and outcome.redirect is not None:
+        assert outcome.redirect.ifindex == CLIENT.endpoint.ifindex, "answered, not forwarded"
+
+
+@RANDOM
+@given(payload=damaged() | st.binary(min_size=1, max_size=200), kind=KINDS)
 def test_nothing_enters_without_policy(payload: bytes, kind: int, node: Node) -> None:
     frame = ethernet(SERVER.router_mac, SERVER.mac, payload, kind)
     outcome = ran(lambda: node.arrive(SERVER, frame, CLIENT.identity), frame)
     assert outcome is None or outcome.verdict == DROPPED
+
+
+@RANDOM
+@given(payload=damaged() | st.binary(min_size=1, max_size=200), kind=KINDS, mark=st.integers(0, 2**32 - 1))
+def test_nothing_enters_by_the_interface_without_policy(payload: bytes, kind: int, mark: int, node: Node) -> None:
+    """Whoever the mark says sends it, but for the proxy, which has applied the policy itself."""
+    frame = ethernet(SERVER.router_mac, SERVER.mac, payload, kind)
+    outcome = ran(lambda: node.deliver(SERVER, frame, mark), frame)
+    if outcome is None or outcome.verdict == DROPPED or mark & 0xF00 == FROM_INGRESS_PROXY:
+        return
+    assert (outcome.verdict, outcome.mark) == (PASS, 0)
+    assert kind == ETH_ARP or (kind == ETH_IPV6 and payload[6] == ICMPV6 and payload[40] in (135, 136))
+
+
+@RANDOM
+@given(payload=damaged() | st.binary(min_size=1, max_size=200), kind=st.integers(0, 0xFFFF) | KINDS,
+       mark=st.integers(0, 2**32 - 1))  # fmt: skip
+def test_every_frame_ends_somewhere(payload: bytes, kind: int, mark: int, served: Node) -> None:
+    """With everything allowed, each entry gives every frame one of three verdicts, and each drop a reason."""
+    served.allow(CLIENT, egress(), ingress())
+    served.allow(SERVER, egress(), ingress())
+    frame = ethernet(CLIENT.mac, CLIENT.router_mac, payload, kind)
+    for run in (
+        lambda: served.send(CLIENT, frame),
+        lambda: served.arrive(SERVER, frame, CLIENT.identity),
+        lambda: served.arrive(SERVER, frame, mark >> 8, from_host=True),
+        lambda: served.deliver(SERVER, frame, mark),
+    ):
+        outcome = ran(run, frame)
+        assert outcome is None or outcome.verdict in (PASS, DROPPED, REDIRECTED)
+        assert outcome is None or (outcome.drop_reason is None) == (outcome.verdict != DROPPED)
 
 
 @RANDOM

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,30 +14,6 @@ from tests.prog.packets import ACK, SYN, TCP, UDP, checksum, ethernet, ipv4, ipv
 
 VIP, VIP6 = "10.96.0.1", "fd96::1"
 LOOPBACK = "169.254.42.1"
-INDEX = 7
-
-MAPS = [f"cilium_lb{family}_{kind}" for family in (4, 6) for kind in ("services_v2", "backends_v3", "reverse_nat")]
-
-
-@pytest.fixture(autouse=True)
-def no_services(node: Node) -> Iterator[None]:
-    yield
-    node.datapath.clear(*MAPS)
-
-
-def serve(node: Node, vip: str, port: int, protocol: int, backends: list[tuple[str, int]]) -> None:
-    """Write a service and its backends as the control side does."""
-    address = ipaddress.ip_address(vip)
-    family = address.version
-    services, found, reverse = (node.datapath.map(f"cilium_lb{family}_{kind}") for kind in
-                                ("services_v2", "backends_v3", "reverse_nat"))  # fmt: skip
-    key = address.packed + port.to_bytes(2, "big")
-    services.update(key + struct.pack("<HBBxx", 0, protocol, 0), struct.pack("<IHH4x", 0, len(backends), INDEX))
-    reverse.update(struct.pack("<H", INDEX), key)
-    for number, (ip, backend_port) in enumerate(backends, 1):
-        packed = ipaddress.ip_address(ip).packed
-        found.update(struct.pack("<I", number), packed + struct.pack(">HBB4x", backend_port, protocol, 0))
-        services.update(key + struct.pack("<HBBxx", number, protocol, 0), struct.pack("<IHH4x", number, 0, INDEX))
 
 
 def from_client(packet: bytes) -> bytes:
@@ -51,7 +26,7 @@ def from_server(packet: bytes) -> bytes:
 
 def test_there_and_back(node: Node) -> None:
     """Policy sees the backend, the client sees the service; checksums stay right."""
-    serve(node, VIP, 80, TCP, [(SERVER.ip, 8080)])
+    node.serve(VIP, 80, TCP, [(SERVER.ip, 8080)])
     node.allow(CLIENT, egress(SERVER.identity, TCP, 8080))
     node.allow(SERVER, ingress(CLIENT.identity, TCP, 8080))
     there = ethernet(SERVER.router_mac, SERVER.mac, ipv4(CLIENT.ip, SERVER.ip, tcp(1000, 8080, SYN), ttl=63))
@@ -64,7 +39,7 @@ def test_there_and_back(node: Node) -> None:
 
 
 def test_there_and_back_over_ipv6(node: Node) -> None:
-    serve(node, VIP6, 53, UDP, [(SERVER.ip6, 5353)])
+    node.serve(VIP6, 53, UDP, [(SERVER.ip6, 5353)])
     node.allow(CLIENT, egress(SERVER.identity, UDP, 5353))
     node.allow(SERVER, ingress(CLIENT.identity, UDP, 5353))
     there = ethernet(SERVER.router_mac, SERVER.mac, ipv6(CLIENT.ip6, SERVER.ip6, udp(1000, 5353), hop_limit=63))
@@ -79,13 +54,13 @@ def test_there_and_back_over_ipv6(node: Node) -> None:
 
 def test_policy_is_the_backends(node: Node) -> None:
     """That the service's address is allowed helps nobody."""
-    serve(node, VIP, 80, TCP, [(SERVER.ip, 8080)])
+    node.serve(VIP, 80, TCP, [(SERVER.ip, 8080)])
     node.allow(CLIENT, egress(9), egress(SERVER.identity, TCP, 80))
     dropped(DENIED).check(node.send(CLIENT, from_client(ipv4(CLIENT.ip, VIP, tcp(1000, 80, SYN)))))
 
 
 def test_a_connection_keeps_its_backend(node: Node) -> None:
-    serve(node, VIP, 80, TCP, [(SERVER.ip, 8000 + number) for number in range(16)])
+    node.serve(VIP, 80, TCP, [(SERVER.ip, 8000 + number) for number in range(16)])
     node.allow(CLIENT, egress())
     node.allow(SERVER, ingress())
 
@@ -100,7 +75,7 @@ def test_a_connection_keeps_its_backend(node: Node) -> None:
 
 def test_an_endpoint_reaches_itself(node: Node) -> None:
     """Without any policy, from the node's stand-in address, and its answer comes back as the service's."""
-    serve(node, VIP, 80, TCP, [(CLIENT.ip, 80)])
+    node.serve(VIP, 80, TCP, [(CLIENT.ip, 80)])
     there = ethernet(CLIENT.router_mac, CLIENT.mac, ipv4(LOOPBACK, CLIENT.ip, tcp(1000, 80, SYN), ttl=63))
     delivered(CLIENT.endpoint.ifindex, there).check(
         node.send(CLIENT, from_client(ipv4(CLIENT.ip, VIP, tcp(1000, 80, SYN))))
@@ -125,7 +100,7 @@ def fragment_key(source: str, destination: str, identification: int) -> bytes:
 @pytest.mark.parametrize("backend", [REMOTE, SERVER.ip], ids=["away", "here"])
 def test_fragments_to_a_service(backend: str, node: Node) -> None:
     """They follow the first one to its backend, and are known by either address."""
-    serve(node, VIP, 53, UDP, [(backend, 5353)])
+    node.serve(VIP, 53, UDP, [(backend, 5353)])
     node.allow(CLIENT, egress(0, UDP, 5353))
     node.allow(SERVER, ingress(0, UDP, 5353))
     whole = udp(1000, 53, bytes(24)).octets
@@ -143,7 +118,7 @@ def test_fragments_to_a_service(backend: str, node: Node) -> None:
 
 
 def test_a_fragment_without_its_first_goes_to_no_service(node: Node) -> None:
-    serve(node, VIP, 53, UDP, [(REMOTE, 5353)])
+    node.serve(VIP, 53, UDP, [(REMOTE, 5353)])
     node.allow(CLIENT, egress())
     later = ipv4(CLIENT.ip, VIP, bytes(16), protocol=UDP, identification=8, offset=16)
     dropped(NO_FIRST_FRAGMENT).check(node.send(CLIENT, from_client(later)))
@@ -152,7 +127,7 @@ def test_a_fragment_without_its_first_goes_to_no_service(node: Node) -> None:
 
 def test_no_backend(node: Node) -> None:
     """ICMP port unreachable from the service, with right checksums and the packet inside."""
-    serve(node, VIP, 80, TCP, [])
+    node.serve(VIP, 80, TCP, [])
     packet = ipv4(CLIENT.ip, VIP, tcp(1000, 80, SYN))
     outcome = node.send(CLIENT, from_client(packet))
     Expect(REDIRECTED, redirect=Redirect("redirect", CLIENT.endpoint.ifindex)).check(outcome)
@@ -165,7 +140,7 @@ def test_no_backend(node: Node) -> None:
 
 
 def test_no_backend_over_ipv6(node: Node) -> None:
-    serve(node, VIP6, 80, TCP, [])
+    node.serve(VIP6, 80, TCP, [])
     packet = ipv6(CLIENT.ip6, VIP6, tcp(1000, 80, SYN, bytes(7)))
     outcome = node.send(CLIENT, from_client(packet))
     Expect(REDIRECTED, redirect=Redirect("redirect", CLIENT.endpoint.ifindex)).check(outcome)
@@ -179,5 +154,5 @@ def test_no_backend_over_ipv6(node: Node) -> None:
 @pytest.mark.parametrize("packet", [ipv4(CLIENT.ip, VIP, tcp(1, 81, SYN)), ipv4(CLIENT.ip, VIP, udp(1, 80))],
                          ids=["another port", "another protocol"])  # fmt: skip
 def test_only_the_service_itself_is_translated(packet: bytes, node: Node) -> None:
-    serve(node, VIP, 80, TCP, [(SERVER.ip, 8080)])
+    node.serve(VIP, 80, TCP, [(SERVER.ip, 8080)])
     dropped(DENIED).check(node.send(CLIENT, from_client(packet)))
