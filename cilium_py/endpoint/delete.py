@@ -9,7 +9,7 @@ from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
 from cilium_py.policy import realize
 
-from . import history, interface, lifecycle, store
+from . import history, interface, lifecycle, relabel, store
 from .attachment import hooks
 from .model import Endpoint
 
@@ -35,10 +35,12 @@ def delete_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> boo
     interface.withdraw(node, endpoint)
     entries.drop_local(paths, endpoint.addresses)
     programs.remove(paths, endpoint.id, *hooks(paths, node, endpoint))
-    free = node.identity_store(paths).release(f"{node.name}/{endpoint.id}")
+    identities, user = node.identity_store(paths), f"{node.name}/{endpoint.id}"
+    # All of them, also those of a change of labels that was cut short.
+    freed = [identities.release(user + part) for part in ("", *relabel.TEMPORARY)]
     for directory in (paths.endpoint_next, paths.endpoint_failed, paths.endpoint):
         state.remove_directory(directory(endpoint.id))
     templates.prune(paths)
     history.forget(paths, endpoint.id)
     store.lock_of(paths, endpoint.id).unlink(missing_ok=True)
-    return free
+    return any(freed)

@@ -25,12 +25,12 @@ def has_identity(paths: NodePaths, endpoint_id: int, identity: int) -> None:
 
 
 def request(paths: NodePaths, endpoint_id: int, why: str) -> None:
-    """A regeneration is asked for.
+    """A regeneration is asked for. One of an endpoint that awaits an identity is recorded when it has that.
 
     Raises EndpointMissing if the endpoint is being deleted, RegenerationFailed if its state forbids it otherwise.
     """
     recorded = history.recorded(paths, endpoint_id)
-    if recorded in _ON_THE_WAY:
+    if recorded in (*_ON_THE_WAY, states.WAITING_FOR_IDENTITY):
         return
     if recorded is states.NEW:
         history.move(paths, endpoint_id, states.RESTORING, "Found in the state directory")
@@ -46,8 +46,17 @@ def restores(paths: NodePaths, endpoint_id: int, why: str) -> None:
     history.move(paths, endpoint_id, states.RESTORING, why)
 
 
-def begins(paths: NodePaths, endpoint_id: int, why: str) -> None:
-    """The build that was asked for begins. The caller holds the endpoint's lock."""
+def begins(paths: NodePaths, endpoint_id: int, why: str, identity: int = 0) -> None:
+    """The build that was asked for begins. The caller holds the endpoint's lock.
+
+    So if the endpoint still awaits an identity, whoever was to give it another was cut short, and it keeps its own.
+    """
+    if identity:
+        has_identity(paths, endpoint_id, identity)
+    elif history.recorded(paths, endpoint_id) == states.WAITING_FOR_IDENTITY:
+        raise RegenerationFailed(
+            f"endpoint {endpoint_id}: not regenerated: it has no identity", hint="`endpoint add` again completes it"
+        )
     request(paths, endpoint_id, why)
     history.move(paths, endpoint_id, states.REGENERATING, f"Regenerating endpoint: {why}", builder=True)
 

@@ -77,7 +77,7 @@ def regenerate(paths: NodePaths, endpoint_id: int, build: Build | None = None) -
 
 def regenerate_locked(paths: NodePaths, node: NodeConfig, endpoint: Endpoint, build: Build) -> Endpoint:
     """Build an endpoint whose lock the caller holds."""
-    lifecycle.begins(paths, endpoint.id, build.reason)
+    lifecycle.begins(paths, endpoint.id, build.reason, endpoint.identity)
     endpoint = endpoint.with_options(build.options)
     current, work = paths.endpoint(endpoint.id), paths.endpoint_next(endpoint.id)
     try:

@@ -16,6 +16,8 @@ from . import lifecycle, store
 from .model import Endpoint
 from .regenerate import Build, regenerate_locked
 
+TEMPORARY = ("+", "-")
+"""What follows the endpoint's name as a user of the identity that it gets, and of the one that it had."""
 NOBODY = "reserved:init"
 """The label of an endpoint that has none."""
 
@@ -49,7 +51,7 @@ def relabel(paths: NodePaths, endpoint_id: int, added: Iterable[str] = (), delet
                 identities.allocate(before.labels, user)
                 raise
     finally:
-        for temporary in ("+", "-"):
+        for temporary in TEMPORARY:
             identities.release(user + temporary)
     realize.refresh_others(paths, endpoint_id)
     return made

@@ -92,13 +92,24 @@ def test_a_request_during_a_build_outlives_it(paths: NodePaths) -> None:
         ("disconnecting", EndpointMissing),
         ("disconnected", EndpointMissing),
         ("invalid", RegenerationFailed),
-        ("waiting-for-identity", RegenerationFailed),
     ],
 )
 def test_states_that_forbid_a_regeneration(paths: NodePaths, state: str, error: type[Exception]) -> None:
     recorded_as(paths, state)
     with pytest.raises(error, match=f"it is {state}"):
         lifecycle.request(paths, 1, "a test")
+
+
+def test_a_change_of_identity_that_was_cut_short_is_over_at_the_next_build(paths: NodePaths) -> None:
+    recorded_as(paths, states.WAITING_FOR_IDENTITY)
+    lifecycle.request(paths, 1, "a test")
+    assert history.recorded(paths, 1) == states.WAITING_FOR_IDENTITY
+    with pytest.raises(RegenerationFailed, match="no identity"):
+        lifecycle.begins(paths, 1, "a test")
+    lifecycle.begins(paths, 1, "a test", identity=300)
+    assert [entry.state for entry in history.entries(paths, 1)][1:] == [
+        states.READY, states.WAITING_TO_REGENERATE, states.REGENERATING,
+    ]  # fmt: skip
 
 
 def test_an_endpoint_without_a_log_is_restored(paths: NodePaths) -> None:
