@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import click
@@ -11,6 +12,7 @@ import click
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
 from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
+from cilium_py.cli.verbs import Target, add_verbs
 from cilium_py.errors import CiliumPyError, MapMissing, WrongUsage
 from cilium_py.maps.policy import EMPTY, LABEL_TITLE, MAP, TITLES, Row, cells, compat_entry, compat_order, order
 from cilium_py.node.identity import RESERVED
@@ -21,7 +23,7 @@ from cilium_py.render import Output
 from cilium_py.render.tabular import lines
 from cilium_py.schema import GoType, Pair, Table
 from cilium_py.schema.text import number
-from cilium_py.table import explained
+from cilium_py.table import OpenTable, explained
 
 OF_ENDPOINT = GoType("EndpointID", "Path", "Content")
 FAN_OUT = (0, 1, 6, 17, 58, 132)
@@ -187,6 +189,26 @@ def scope_of(endpoint: str) -> str:
     if endpoint in RESERVED and endpoint != "unknown":
         return f"reserved_{RESERVED[endpoint]}"
     return f"{number(endpoint, 'an endpoint id', 0xFFFF):05d}"
+
+
+def tables(where: Settings, words: tuple[str, ...], read_only: bool) -> Iterator[OpenTable[Row]]:
+    """The policy maps of one endpoint or of all, their rows with the endpoint."""
+    if len(words) > 1:
+        raise WrongUsage(f"{' '.join(words)!r}: more than one endpoint", "give one, or none for all")
+    found = [entries.map_of(where.pins, scope_of(words[0]))] if words else entries.all_maps(where.pins)
+    if not found:
+        raise MapMissing(f"{where.paths.globals}: no policy maps", "is Cilium running here? --bpf-root names another bpffs")
+    for each in found:
+        with entries.open_map(each, read_only=read_only) as table:
+            table.layout = replace(table.layout, decode=with_endpoint(table.layout.decode, each.endpoint))
+            yield table
+
+
+def with_endpoint(decode: Callable[[Any, Any], Row], endpoint: str) -> Callable[[Any, Any], Row]:
+    return lambda key, value: decode(key, value)._replace(endpoint=endpoint)
+
+
+add_verbs(policy, Target(MAP, "cilium-py bpf policy", tables, "[ENDPOINT]"), delete=False)
 
 
 @policy.command("add")
