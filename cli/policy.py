@@ -197,7 +197,7 @@ def tables(where: Settings, words: tuple[str, ...], read_only: bool) -> Iterator
         raise WrongUsage(f"{' '.join(words)!r}: more than one endpoint", "give one, or none for all")
     found = [entries.map_of(where.pins, scope_of(words[0]))] if words else entries.all_maps(where.pins)
     if not found:
-        raise MapMissing(f"{where.paths.globals}: no policy maps", "is Cilium running here? --bpf-root names another bpffs")
+        raise MapMissing(f"{where.paths.globals}: no policy map", "is Cilium running here?")
     for each in found:
         with entries.open_map(each, read_only=read_only) as table:
             table.layout = replace(table.layout, decode=with_endpoint(table.layout.decode, each.endpoint))
