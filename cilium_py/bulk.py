@@ -8,7 +8,7 @@ are made by a function and a column that has no step go Python's way.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,8 +19,9 @@ from cilium_py.render.output import Output
 from cilium_py.render.stream import READING
 from cilium_py.render.write import header, pieces_of
 from cilium_py.render.write import write as write_rows
-from cilium_py.schema import GoList, Line, MapDef, Table
-from cilium_py.schema.decoder import Decoder
+from cilium_py.schema import GoList, Int, Line, MapDef, Member, Table
+from cilium_py.schema.decoder import Decoder, member_of
+from cilium_py.schema.form import Field
 from cilium_py.table import OpenTable
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 def streams(output: Output, definition: MapDef[Any]) -> bool:
     """Whether `write` can write this: rows that come in the order of the map, each on its own."""
-    if definition.order or definition.keep:
+    if definition.keep or (definition.order and not definition.key_order):
         return False
     if not output.compat:
         return output.format in ("text", "json", "jsonl", "csv")
@@ -76,7 +77,7 @@ def _aligned(stream: BinaryIO, text: Table[Any], kernel: _Kernel, tables: Iterab
     try:
         for table in tables:
             kept.append((table, []))
-            for batch in table.batches():
+            for batch in kernel.batches(table):
                 kept[-1][1].append(batch.copy())
     except READING as error:
         failure = error
@@ -129,6 +130,45 @@ def _array(stream: BinaryIO, pieces: Iterator[bytes | memoryview]) -> None:
         stream.write(b"\n]\n")
 
 
+def arranged(table: OpenTable[Any], by: Sequence[Field]) -> Iterator[Batch]:
+    """The entries of a table by fields of their keys. What was read before an error comes before it."""
+    from cilium_py.bpf.batch import ROOM, Batch
+
+    keys, values = bytearray(), bytearray()
+    failure: Exception | None = None
+    try:
+        for batch in table.batches():
+            keys += batch.keys
+            values += batch.values
+    except READING as error:
+        failure = error
+    key_size, value_size = table.map.key_size, table.map.value_room
+    parts = [_ascending(member_of(table.layout.key, field.name)) for field in by]
+
+    def place(start: int) -> bytes:
+        key = keys[start : start + key_size]
+        return b"".join([key[part] for part in parts])
+
+    starts = sorted(range(0, len(keys), key_size), key=place)
+    for first in range(0, len(starts), ROOM):
+        some = starts[first : first + ROOM]
+        yield Batch(
+            memoryview(b"".join([keys[start : start + key_size] for start in some])),
+            memoryview(b"".join([values[at : at + value_size] for at in (s // key_size * value_size for s in some)])),
+            len(some),
+        )
+    if failure is not None:
+        raise failure
+
+
+def _ascending(member: Member) -> slice:
+    """The bytes of a field in the order that makes them compare like it."""
+    start, end = member.offset, member.offset + member.size
+    if isinstance(member.kind, Int) and not member.kind.big:
+        return slice(end - 1, start - 1 if start else None, -1)
+    return slice(start, end)
+
+
 class _Kernel:
     """The program that formats, loaded when it is first worth it, and what it is to write of each layout."""
 
@@ -143,7 +183,7 @@ class _Kernel:
         """The text of a table's rows, piece by piece; each is valid until the next is asked for."""
         definition = self.definition
         program: Program | None = None
-        for batch in table.batches():
+        for batch in self.batches(table):
             if program is None and (self.formatter or batch.count >= LARGE):
                 program = self.program(table)
                 if program is not None and self.formatter is not None:
@@ -152,6 +192,11 @@ class _Kernel:
                 yield from filter(len, self.formatter.texts(batch))
             else:
                 yield from pieces_of(self.form, self.rows(table, batch), definition.row, definition.text)
+
+    def batches(self, table: OpenTable[Any]) -> Iterator[Batch]:
+        """A table in the order that its rows have."""
+        by = self.definition.key_order
+        return arranged(table, by) if by else table.batches()
 
     def rows(self, table: OpenTable[Any], batch: Batch) -> Iterator[Any]:
         return starmap(table.layout.decode, table.unpacked(batch))

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from cilium_py.schema import (
     Address,
     GoTable,
-    Layout,
     MapDef,
     Pair,
     Source,
@@ -34,7 +33,10 @@ from cilium_py.schema import (
     u16,
     u32,
 )
-from cilium_py.schema.text import bracketed, ip, protocol_name
+from cilium_py.schema.decoder import declared
+from cilium_py.schema.form import Columns, Name, key, value
+from cilium_py.schema.template import Cells, Template, When
+from cilium_py.schema.text import PROTOCOLS, ip
 
 STATES = {0: "active", 1: "terminating", 2: "quarantined", 3: "maintenance"}
 
@@ -146,24 +148,31 @@ class Row(NamedTuple):
     """Since 1.16."""
 
 
-def row_of(key: Key, backend: BackendWithoutCluster4, cluster: int | None = None, zone: int | None = None) -> Row:
-    state = STATES.get(backend.flags) or str(backend.flags)
-    address, port = backend.address, backend.port
-    return Row(key.value, address, port, protocol_name(backend.proto), state, cluster, zone)
+COLUMNS_12: Columns = {
+    "backend_id": key.value,
+    "address": value.address,
+    "port": value.port,
+    "protocol": Name(value.proto, PROTOCOLS),
+    "state": Name(value.flags, STATES),
+    "cluster": None,
+    "zone": None,
+}
+COLUMNS_14: Columns = {**COLUMNS_12, "cluster": value.cluster_id}
+COLUMNS: Columns = {**COLUMNS_14, "zone": value.zone}
+
+CELLS = Cells(
+    Template(Row, "{backend_id}"),
+    Template(
+        Row,
+        "{protocol}://{address:[go]}:{port}",
+        When("cluster", "@{cluster}", bits=0xFFFF),
+        When("zone", "[{zone}]", bits=0xFF),
+    ),
+)
 
 
-def decode(key: Key, backend: Backend4) -> Row:
-    return row_of(key, backend, backend.cluster_id, backend.zone)  # type: ignore[arg-type]  # same names
-
-
-def decode_without_zone(key: Key, backend: BackendWithoutZone4) -> Row:
-    return row_of(key, backend, backend.cluster_id)  # type: ignore[arg-type]  # same names
-
-
-def cells(row: Row) -> tuple[str, str]:
-    cluster = f"@{row.cluster}" if row.cluster else ""
-    zone = f"[{row.zone}]" if row.zone else ""
-    return str(row.backend_id), f"{row.protocol}://{bracketed(row.address, row.port)}{cluster}{zone}"
+def order(row: Row) -> tuple[int, int]:
+    return len(row.address), row.backend_id
 
 
 def compat_entry(pair: Pair) -> tuple[str, str]:
@@ -179,29 +188,30 @@ MAP = MapDef(
     command=("lb", "backends"),
     summary="Backends of services",
     row=Row,
-    text=Table(TITLES, cells),
+    text=Table(TITLES, CELLS),
     sources=(
         Source(
             "cilium_lb4_backends_v3",
             (
-                Layout("1.16", Key, Backend4, decode),
-                Layout("1.15", Key, BackendWithoutZone4, decode_without_zone),
-                Layout("1.14", Key, BackendSmallCluster4, decode_without_zone),
+                declared("1.16", Row, Key, Backend4, COLUMNS),
+                declared("1.15", Row, Key, BackendWithoutZone4, COLUMNS_14),
+                declared("1.14", Row, Key, BackendSmallCluster4, COLUMNS_14),
             ),
             replaces="cilium_lb4_backends_v2",
         ),
-        Source("cilium_lb4_backends_v2", (Layout("1.12", Key, BackendWithoutCluster4, row_of),)),
+        Source("cilium_lb4_backends_v2", (declared("1.12", Row, Key, BackendWithoutCluster4, COLUMNS_12),)),
         Source(
             "cilium_lb6_backends_v3",
             (
-                Layout("1.16", Key, Backend6, decode),
-                Layout("1.15", Key, BackendWithoutZone6, decode_without_zone),
-                Layout("1.14", Key, BackendSmallCluster6, decode_without_zone),
+                declared("1.16", Row, Key, Backend6, COLUMNS),
+                declared("1.15", Row, Key, BackendWithoutZone6, COLUMNS_14),
+                declared("1.14", Row, Key, BackendSmallCluster6, COLUMNS_14),
             ),
             replaces="cilium_lb6_backends_v2",
         ),
-        Source("cilium_lb6_backends_v2", (Layout("1.12", Key, BackendWithoutCluster6, row_of),)),
+        Source("cilium_lb6_backends_v2", (declared("1.12", Row, Key, BackendWithoutCluster6, COLUMNS_12),)),
     ),
-    order=tuple,
+    order=order,
+    key_order=(key.value,),
     compat=GoTable(TITLES, compat_entry, titles_when_empty=True, empty_without_map=True),
 )

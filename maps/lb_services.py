@@ -34,8 +34,9 @@ from cilium_py.schema import (
     u16,
     u32,
 )
+from cilium_py.schema.form import key
 from cilium_py.schema.struct import swap
-from cilium_py.schema.text import bracketed, protocol_name
+from cilium_py.schema.text import PROTOCOL_NUMBERS, bracketed, protocol_name
 
 INTERNAL = 1
 EXTERNAL_IPS, NODE_PORT, EXT_LOCAL, HOST_PORT = 0x1, 0x2, 0x4, 0x8
@@ -173,7 +174,9 @@ def row_of(key: Key4 | Key6, service: Service | ServiceWithoutQuarantine, quaran
 
 
 def order(row: Row) -> tuple[object, ...]:
-    return len(row.address), row[:5]
+    protocol = PROTOCOL_NUMBERS.get(row.protocol.upper())
+    number = int(row.protocol) if protocol is None else protocol
+    return len(row.address), row.address, row.port, number, row.internal, row.slot
 
 
 def frontend(address: bytes, port: int, protocol: str, internal: bool, slot: int) -> str:
@@ -213,5 +216,6 @@ MAP = MapDef(
     text=Table(TITLES, cells),
     sources=(Source("cilium_lb4_services_v2", V4), Source("cilium_lb6_services_v2", V6)),
     order=order,
+    key_order=(key.address, key.dport, key.proto, key.scope, key.backend_slot),
     compat=GoTable(TITLES, compat_entry, titles_when_empty=True, empty_without_map=True),
 )

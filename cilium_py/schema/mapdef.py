@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from cilium_py.schema.derived import Derived
 from cilium_py.schema.fields import u32
+from cilium_py.schema.form import Field
 from cilium_py.schema.golang import GoList, GoTable
 from cilium_py.schema.struct import Struct, layout
 
@@ -121,6 +122,8 @@ class MapDef(Generic[R]):
     """Other names of its verbs."""
     order: Callable[[R], Any] | None = None
     """Sort key of the text and machine forms; None keeps the order of the map, which streams."""
+    key_order: tuple[Field, ...] = ()
+    """Fields of the key by which each map's entries come in `order`: to sort entries before they are decoded."""
     keep: Callable[[R], bool] | None = None
     """Which rows are entries, in a map (an array) where not every one is."""
     key: tuple[Word, ...] = ()

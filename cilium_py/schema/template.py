@@ -153,7 +153,7 @@ class _Writer:
 
     def test(self, part: When) -> str:
         read = self.read(part.name)
-        return f"{read} & {part.bits}" if part.bits else f"{read} is not None and {read} is not False"
+        return f"({read} or 0) & {part.bits}" if part.bits else f"{read} is not None and {read} is not False"
 
     def piece(self, piece: str | Shown) -> str:
         if isinstance(piece, str):

@@ -25,7 +25,7 @@ def parse_protocol(text: str) -> int:
     return number(text, "a protocol", 255)
 
 
-@lru_cache(65536)
+@lru_cache(8192)
 def ip(packed: bytes) -> str:
     """Text of a packed IPv4 (4 bytes) or IPv6 (16 bytes) address."""
     if len(packed) == 16 and not any(packed[:12]) and any(packed[12:14]):

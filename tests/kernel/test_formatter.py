@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import struct
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -275,3 +276,35 @@ def test_partial_is_said(
     out, err = capfdbinary.readouterr()
     assert len(json.loads(out)) == ENTRIES
     assert b"entries may be missing" in err
+
+
+SORTED = [
+    pytest.param(definition, layout, id=f"{' '.join(definition.command)} {layout.key.size} {layout.release}")
+    for definition in definitions()
+    if definition.key_order
+    for source in definition.sources
+    for layout in source.layouts
+]
+
+
+@pytest.mark.parametrize(("definition", "layout"), SORTED)
+def test_entries_are_sorted_as_rows_are(definition: MapDef[Any], layout: Layout[Any], bpffs: Path) -> None:
+    dice = random.Random(layout.release)
+    with BpfMap.create(
+        name="unsorted", type=MapType.HASH, key_size=layout.key.size, value_size=layout.value.size, max_entries=8192
+    ) as opened:
+        # Few different bytes, so that fields are often equal; a scope is 0 or 1.
+        keys = {bytes(dice.choices((0, 1, 6, 17, 132), k=layout.key.size - 3)) + bytes(3) for _ in range(5000)}
+        if definition.command == ("lb", "backends"):
+            keys = {number.to_bytes(4, "little") for number in range(5000)}
+        for key in keys:
+            opened.update(key, bytes(layout.value.size))
+        table = OpenTable(opened, layout, bpffs)
+        found = [row for some in bulk.arranged(table, definition.key_order) for row in rows(layout, some)]
+        assert definition.order is not None
+        assert len(found) == len(keys)
+        assert found == sorted(table.rows(), key=definition.order)
+
+
+def rows(layout: Layout[Any], some: Batch) -> list[Any]:
+    return [layout.decode(layout.key.unpack(key), layout.value.unpack(value)) for key, value in some.pairs()]
