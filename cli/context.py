@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -167,5 +168,6 @@ def _with_columns(tables: Iterable[OpenTable[R]], columns: Columns) -> Iterator[
 
 
 def say(message: str) -> None:
-    """A remark for the person at the terminal, beside the output."""
-    click.echo(message, err=True)
+    """A remark for the person at the terminal, beside the output; lost where stderr is full or closed."""
+    with contextlib.suppress(OSError):
+        click.echo(message, err=True)

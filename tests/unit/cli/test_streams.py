@@ -57,6 +57,13 @@ def test_what_goes_to_stderr_does_not_end_up_in_stdout() -> None:
     assert done.stdout == ""
 
 
+def test_a_remark_that_cannot_be_said_is_no_failure() -> None:
+    saying = "from cilium_py.cli.context import say; say('a remark'); print('done')"
+    command = ["bash", "-c", f'{sys.executable} -P -c "{saying}" 2>/dev/full']
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
