@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial, reduce
 from operator import or_
 from typing import Any, NamedTuple, TypeVar
@@ -131,7 +130,7 @@ def chosen(column: Column) -> tuple[Field, Mapping[int, Column]] | None:
         return None
     first = tests[0].field
     mask = reduce(or_, (test.field.mask for test in tests))
-    alike = all(replace(test.field, mask=first.mask) == first for test in tests)
+    alike = all(test.field._replace(mask=first.mask) == first for test in tests)
     if not alike or first.less or first.shift or first.cut or mask.bit_count() > MOST_BITS:
         return None
     shift = (mask & -mask).bit_length() - 1
@@ -140,7 +139,7 @@ def chosen(column: Column) -> tuple[Field, Mapping[int, Column]] | None:
     found = {number: _constant(column, number << shift) for number in _subsets(mask >> shift)}
     if any(isinstance(each, (Field, Within, Either, Name, Names, Prefixed, Seconds, Sum)) for each in found.values()):
         return None
-    return replace(first, mask=mask, shift=shift), found
+    return first._replace(mask=mask, shift=shift), found
 
 
 def _all_tests(column: Column) -> list[Within]:

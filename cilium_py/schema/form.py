@@ -16,14 +16,12 @@ constant: a str, an int, a bool or None. From columns follow a Python function o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TypeAlias, Union
+from typing import NamedTuple, TypeAlias, Union
 
 WIDEST = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field of the key or the value: an integer in host order, or bytes."""
 
     side: str
@@ -36,18 +34,18 @@ class Field:
     """How many bytes are kept of the memory that starts with the field; 0 for the field as it is."""
 
     def __and__(self, mask: int) -> Field:
-        return replace(self, mask=self.mask & mask)
+        return self._replace(mask=self.mask & mask)
 
     def __rshift__(self, bits: int) -> Field:
         """Shifted after the mask."""
-        return replace(self, shift=bits)
+        return self._replace(shift=bits)
 
     def __sub__(self, number: int) -> Field:
-        return replace(self, less=number)
+        return self._replace(less=number)
 
     def first(self, size: int) -> Field:
         """As many bytes of the entry, from where the field begins."""
-        return replace(self, cut=size)
+        return self._replace(cut=size)
 
     def has(self, bits: int) -> Within:
         """Whether any of these bits is set."""
@@ -57,8 +55,7 @@ class Field:
         return Within(self, number, number)
 
 
-@dataclass(frozen=True, slots=True)
-class Within:
+class Within(NamedTuple):
     """Whether a field is between two numbers, both included."""
 
     field: Field
@@ -66,8 +63,7 @@ class Within:
     most: int
 
 
-@dataclass(frozen=True, slots=True)
-class Either:
+class Either(NamedTuple):
     """One column or another."""
 
     test: Within
@@ -75,39 +71,34 @@ class Either:
     otherwise: Column
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """The name of a number, or the number itself as text."""
 
     field: Field
     names: Mapping[int, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """The names of the bits that are set, lowest first."""
 
     field: Field
     names: Mapping[int, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Prefixed:
+class Prefixed(NamedTuple):
     """A prefix: the address and its length."""
 
     address: Field
     length: Field
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(NamedTuple):
     """Counters added up."""
 
     fields: tuple[Field, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Seconds:
+class Seconds(NamedTuple):
     """The seconds from a time in the field until now, or with `left` from now until then."""
 
     field: Field

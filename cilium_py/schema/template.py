@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeAlias, TypeVar, Union
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
 
 from cilium_py.schema.text import go_ip, ip, mac, prefix
 
@@ -27,8 +26,7 @@ R = TypeVar("R", bound=tuple[Any, ...])
 REFERENCE = re.compile(r"\{([a-z_0-9]+)(?:&([0-9]+))?(?::([^}]+))?\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A field of the row in a text, and its format."""
 
     name: str
@@ -46,8 +44,7 @@ class When:
         self.otherwise = otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class Each:
+class Each(NamedTuple):
     """A text for each item of a field that is a list: `{}` is the item. Without items, another text."""
 
     name: str
@@ -56,20 +53,19 @@ class Each:
     none: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Instead:
+class Instead(NamedTuple):
     """Other words for those that a field may have."""
 
     name: str
     words: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
 class Unless:
     """Rows that are shown: those whose field is not this word."""
 
-    name: str
-    word: str
+    def __init__(self, name: str, word: str) -> None:
+        self.name = name
+        self.word = word
 
     def __call__(self, row: Any) -> bool:
         return bool(getattr(row, self.name) != self.word)
