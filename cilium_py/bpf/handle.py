@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -60,6 +61,17 @@ class Handle:
         except OSError:
             temporary.unlink()
             raise
+
+
+def ids(next_id: Callable[..., int]) -> Iterator[int]:
+    """Every object of a kind in the kernel. Needs CAP_SYS_ADMIN."""
+    found = ctypes.c_uint32(0)
+    while True:
+        try:
+            next_id(found, ctypes.byref(found))
+        except FileNotFoundError:
+            return
+        yield found.value
 
 
 def info_of(fd: int, kind: type[Info]) -> Info:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from cilium_py.bpf.handle import Handle, info_of
+from cilium_py.bpf.handle import Handle, ids, info_of
 from cilium_py.bpf.pins import pinned
 from cilium_py.bpf.program import Program
 from cilium_py.libbpf import library, syscall
@@ -184,13 +184,7 @@ def _programs_at(target: int, hook: AttachType, *, with_links: bool) -> list[Tcx
 
 def link_ids() -> Iterator[int]:
     """Every link in the kernel, by id. Needs CAP_SYS_ADMIN."""
-    found = ctypes.c_uint32(0)
-    while True:
-        try:
-            library().bpf_link_get_next_id(found, ctypes.byref(found))
-        except FileNotFoundError:
-            return
-        yield found.value
+    return ids(library().bpf_link_get_next_id)
 
 
 def _directory(path: Path) -> Handle:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from cilium_py.bpf import batch, walk
 from cilium_py.bpf.batch import Batch, Octets
-from cilium_py.bpf.handle import Handle, info_of
+from cilium_py.bpf.handle import Handle, ids, info_of
 from cilium_py.bpf.pins import pinned
 from cilium_py.libbpf import library
 from cilium_py.libbpf.constants import BPF_ANY, BPF_F_RDONLY, MapType
@@ -227,10 +227,4 @@ def btf_of(btf_id: int) -> bytes:
 
 def map_ids() -> Iterator[int]:
     """Every map in the kernel, by id. Needs CAP_SYS_ADMIN."""
-    found = ctypes.c_uint32(0)
-    while True:
-        try:
-            library().bpf_map_get_next_id(found, ctypes.byref(found))
-        except FileNotFoundError:
-            return
-        yield found.value
+    return ids(library().bpf_map_get_next_id)

@@ -75,7 +75,7 @@ def pinned(path: Path, kind: Kind, flags: int = 0) -> int:
     found = _kind(fd)
     if found != kind:
         os.close(fd)
-        raise failure(errno.EINVAL, f"pinned there is a {found}, not a {kind}", path)
+        raise OSError(errno.EINVAL, f"pinned there is a {found}, not a {kind}", str(path))
     return fd
 
 
@@ -122,4 +122,4 @@ def _elsewhere(path: Path) -> OSError | None:
         here = is_bpffs(path)
     except OSError:
         return None
-    return None if here else failure(errno.EINVAL, "not on a BPF file system", path)
+    return None if here else OSError(errno.EINVAL, "not on a BPF file system", str(path))

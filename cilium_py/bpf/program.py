@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
-from cilium_py.bpf.handle import Handle, info_of
+from cilium_py.bpf.handle import Handle, ids, info_of
 from cilium_py.bpf.pins import pinned
 from cilium_py.libbpf import library
 from cilium_py.libbpf.constants import ProgramType
@@ -142,10 +142,4 @@ class Program(Handle):
 
 def program_ids() -> Iterator[int]:
     """Every program in the kernel, by id. Needs CAP_SYS_ADMIN."""
-    found = ctypes.c_uint32(0)
-    while True:
-        try:
-            library().bpf_prog_get_next_id(found, ctypes.byref(found))
-        except FileNotFoundError:
-            return
-        yield found.value
+    return ids(library().bpf_prog_get_next_id)
