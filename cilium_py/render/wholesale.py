@@ -9,22 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial, reduce
-from operator import or_
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from cilium_py.render.choices import chosen, tests_of
 from cilium_py.render.steps import Program, Unsupported, Writing
 from cilium_py.render.values import converters
 from cilium_py.schema import Line, Table
 from cilium_py.schema.decoder import Decoder
-from cilium_py.schema.form import Column, Either, Field, Name, Names, Prefixed, Seconds, Sum, Within
+from cilium_py.schema.form import Column, Either, Field, Name, Names, Prefixed, Seconds, Within
 from cilium_py.schema.template import Cells, Each, Instead, Part, Shown, Template, Unless, When, split
 from cilium_py.schema.text import mac
 
 NEAR = 2
 """Columns that depend on one test share a branch if no more than so many parts are between them."""
-MOST_BITS = 4
-"""Of a field that words depend on, for a table of them."""
 
 Write = Callable[[Column], None]
 T = TypeVar("T")
@@ -114,54 +112,6 @@ class _Walk:
             )
         else:
             write(column)
-
-
-def tests_of(column: Column) -> tuple[Within, ...]:
-    """The tests that decide which side of each Either is written."""
-    if not isinstance(column, Either) or chosen(column):
-        return ()
-    return (column.test, *tests_of(column.then), *tests_of(column.otherwise))
-
-
-def chosen(column: Column) -> tuple[Field, Mapping[int, Column]] | None:
-    """Of constants that depend on a few bits of one field: those bits, and the constant for each value of them."""
-    tests = _all_tests(column)
-    if not tests:
-        return None
-    first = tests[0].field
-    mask = reduce(or_, (test.field.mask for test in tests))
-    alike = all(test.field._replace(mask=first.mask) == first for test in tests)
-    if not alike or first.less or first.shift or first.cut or mask.bit_count() > MOST_BITS:
-        return None
-    shift = (mask & -mask).bit_length() - 1
-    if mask >> shift > 0xFF:
-        return None
-    found = {number: _constant(column, number << shift) for number in _subsets(mask >> shift)}
-    if any(isinstance(each, (Field, Within, Either, Name, Names, Prefixed, Seconds, Sum)) for each in found.values()):
-        return None
-    return first._replace(mask=mask, shift=shift), found
-
-
-def _all_tests(column: Column) -> list[Within]:
-    if isinstance(column, Within):
-        return [column]
-    if isinstance(column, Either):
-        return [column.test, *_all_tests(column.then), *_all_tests(column.otherwise)]
-    return []
-
-
-def _subsets(mask: int) -> list[int]:
-    return [number for number in range(mask + 1) if number & ~mask == 0]
-
-
-def _constant(column: Column, number: int) -> Column:
-    """What the column is where its field has this value."""
-    match column:
-        case Within():
-            return column.least <= number & column.field.mask <= column.most
-        case Either(test, then, otherwise):
-            return _constant(then if _constant(test, number) else otherwise, number)
-    return column
 
 
 class _Lines(_Walk):
