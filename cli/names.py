@@ -40,7 +40,7 @@ class NodeNames:
         from cilium_py.policy.identities import Identities
 
         paths = self.settings.paths
-        if self.settings.recording is None and (paths.state_dir / FILE).exists():
+        if (paths.state_dir / FILE).exists():
             yield from Identities.of(paths, NodeConfig.load(paths)).labels.items()
 
     def addresses(self, endpoint: int) -> list[bytes]:

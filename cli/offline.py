@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from cilium_py.cli.context import Settings
 from cilium_py.errors import WrongUsage
@@ -13,6 +14,13 @@ from cilium_py.snapshot.open import recording
 
 COMMANDS = ("bpf", "completion", "ct", "doctor", "flow", "identity", "nat", "snapshot", "version")
 """Those that read what a recording has."""
+
+
+def refuse_both(ctx: click.Context) -> None:
+    """Refuse --from with an option that names a node; what the environment names is passed over."""
+    for parameter in ("node", "bpf_root", "state_dir"):
+        if ctx.get_parameter_source(parameter) is ParameterSource.COMMANDLINE:
+            raise WrongUsage(f"--from and --{parameter.replace('_', '-')}: a recording or a node, not both")
 
 
 def recorded(ctx: click.Context, text: str, *, compat: bool, verbose: int) -> Settings:

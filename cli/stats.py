@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import click
 
@@ -11,6 +12,7 @@ from cilium_py.cli.groups import Group
 from cilium_py.cli.survey import live, survey_of
 from cilium_py.errors import WrongUsage
 from cilium_py.explain.cost import SORTS, Cost, costs
+from cilium_py.explain.known import Known
 from cilium_py.schema import Table
 
 LONGEST = 3600.0
@@ -29,16 +31,25 @@ def runtime(nanoseconds: float) -> str:
     return f"{nanoseconds:g}ns"
 
 
+def endpoint_text(row: Cost) -> str:
+    """default/web-1 [3], or the id alone."""
+    if row.endpoint is None:
+        return "-"
+    return f"{row.pod} [{row.endpoint}]" if row.pod else str(row.endpoint)
+
+
 def cells(row: Cost) -> tuple[str, ...]:
     device = f"{row.device} {row.hook}" if row.device else "-"
     return (
-        device, "-" if row.endpoint is None else str(row.endpoint), row.program, row.type, str(row.runs),
+        device, endpoint_text(row), row.program, row.type, str(row.runs),
         runtime(row.runtime_ns), runtime(row.average_ns),
     )  # fmt: skip
 
 
 TEXT = Table(
-    ("DEVICE", "ENDPOINT", "BPF PROGRAM", "TYPE", "TOTAL RUNS", "TOTAL RUNTIME", "AVG RUNTIME"), cells, padded="none"
+    ("DEVICE", "POD/ENDPOINT", "BPF PROGRAM", "TYPE", "TOTAL RUNS", "TOTAL RUNTIME", "AVG RUNTIME"),
+    cells,
+    padded="none",
 )
 
 
@@ -60,12 +71,12 @@ def seconds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> f
     help="count for so long, and only that; else since the programs were loaded",
 )  # fmt: skip
 @click.option("--device", metavar="NAME", help="of this interface alone")
-@click.option("--endpoint", metavar="ID", type=int, help="of this endpoint alone")
+@click.option("--endpoint", metavar="ID|POD", help="of this endpoint alone, by id or pod")
 @click.option("--all", "every", is_flag=True, help="also what did not run")
 @output_option
 @settings
 def report(
-    where: Settings, sort: str, interval: float | None, device: str | None, endpoint: int | None, every: bool,
+    where: Settings, sort: str, interval: float | None, device: str | None, endpoint: str | None, every: bool,
     output: str | None,
 ) -> None:  # fmt: skip
     """Show how often each program ran, for how long, and how long on average: per program, device and endpoint.
@@ -79,15 +90,17 @@ def report(
     cilium-py bpf stats report -o json | jq '.[] | select(.average_ns > 2000)'
     """
     form = where.output(output)
+    with Known(where.pins, where.paths) as known:
+        names = known.names
     if interval is None:
-        found = costs(survey_of(where))
+        found = costs(survey_of(where), None, names)
     else:
         where.must_be_live()
-        found = measured(where, interval)
+        found = measured(where, interval, names)
     found = [
         each
         for each in found
-        if (every or each.runs) and device in (None, each.device) and endpoint in (None, each.endpoint)
+        if (every or each.runs) and device in (None, each.device) and endpoint in (None, str(each.endpoint), each.pod)
     ]
     if not found:
         say("note: no run was counted" + ("; --interval 5s counts for five seconds" if interval is None else ""))
@@ -95,7 +108,7 @@ def report(
     show(form, found, Cost, TEXT)
 
 
-def measured(where: Settings, interval: float) -> list[Cost]:
+def measured(where: Settings, interval: float, names: Mapping[int, str]) -> list[Cost]:
     from cilium_py.bpf.stats import enable_stats
     from cilium_py.survey.take import programs_by_id
 
@@ -105,4 +118,4 @@ def measured(where: Settings, interval: float) -> list[Cost]:
         before = survey._replace(programs=list(programs_by_id(wanted).values()))
         time.sleep(interval)
         after = programs_by_id(wanted)
-    return costs(before, after.values())
+    return costs(before, after.values(), names)

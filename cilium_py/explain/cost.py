@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from cilium_py.survey.model import ProgramFacts, Survey
@@ -18,6 +18,8 @@ class Cost(NamedTuple):
     device: str
     hook: str
     endpoint: int | None
+    pod: str
+    """Of the endpoint: namespace/name of its pod, or its container's name; empty where nobody knows."""
     program: str
     type: str
     program_id: int
@@ -33,14 +35,17 @@ SORTS = {
 }
 
 
-def costs(survey: Survey, later: Iterable[ProgramFacts] | None = None) -> list[Cost]:
+def costs(
+    survey: Survey, later: Iterable[ProgramFacts] | None = None, names: Mapping[int, str] | None = None
+) -> list[Cost]:  # fmt: skip
     """The cost of each program since it was loaded, or between the survey and a later look at its programs.
 
     A program that is attached in several places is counted by the kernel as one, and is listed at each.
     """
     before = {each.id: each for each in survey.programs}
     after = before if later is None else {each.id: each for each in later}
-    return list(_costs(survey, before, after, since_load=later is None))
+    found = _costs(survey, before, after, since_load=later is None)
+    return [each._replace(pod=(names or {}).get(each.endpoint or 0, "")) for each in found]
 
 
 def _costs(
@@ -74,4 +79,4 @@ def _cost(
     if not since_load and first is not None:
         runs, spent = runs - first.run_cnt, spent - first.run_time_ns
     average = round(spent / runs, 1) if runs else 0.0
-    return Cost(device, hook, endpoint, name, facts.type, facts.id, runs, spent, average)
+    return Cost(device, hook, endpoint, "", name, facts.type, facts.id, runs, spent, average)

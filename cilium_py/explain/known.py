@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from cilium_py.bpf.directory import Pins
 from cilium_py.endpoint import store
-from cilium_py.errors import CiliumPyError, MapMissing
+from cilium_py.errors import MapMissing
 from cilium_py.maps import endpoint, ipcache, lb_backends, lb_revnat, lb_services
 from cilium_py.node.config import FILE, NodeConfig
 from cilium_py.node.identity import RESERVED
@@ -82,12 +83,7 @@ class Known:
         reserved = {number: (f"reserved:{name}",) for name, number in RESERVED.items() if number}
         if self.node is not None:
             return reserved | dict(Identities.of(self.paths, self.node).labels)
-        found: dict[int, tuple[str, ...]] = {}
-        for endpoint_id in store.ids(self.paths):
-            with suppress(CiliumPyError, OSError):
-                known = store.load(self.paths, endpoint_id)
-                found[known.identity] = known.labels
-        return reserved | found
+        return reserved | dict(self._labels_of_endpoints())
 
     @cached_property
     def frontends(self) -> Mapping[int, list[lb_revnat.Row]]:
@@ -131,6 +127,31 @@ class Known:
         with suppress(MapMissing):
             yield from Family(definition, self.pins).rows()
 
+    @cached_property
+    def names(self) -> Mapping[int, str]:
+        """Endpoint -> its pod, namespace/name, or its container."""
+        found = {}
+        for endpoint_id, document in self._documents():
+            pod, namespace = document.get("K8sPodName"), document.get("K8sNamespace")
+            name = f"{namespace}/{pod}" if pod and namespace else pod or document.get("ContainerName")
+            if isinstance(name, str) and name:
+                found[endpoint_id] = name
+        return found
+
+    def _labels_of_endpoints(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        for _, document in self._documents():
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
+                label = document["SecLabel"]
+                yield int(label["id"]), tuple(sorted(map(_label, label["labels"].values())))
+
+    def _documents(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """What an agent, ours or another, of whatever release, wrote of its endpoints."""
+        for endpoint_id in store.ids(self.paths):
+            with suppress(OSError, ValueError):
+                document = json.loads((self.paths.endpoint(endpoint_id) / store.DOCUMENT).read_bytes())
+                if isinstance(document, dict):
+                    yield endpoint_id, document
+
     def _in_ipcache(self, address: bytes) -> int | None:
         table = self._ipcache
         if table is None:
@@ -145,6 +166,11 @@ class Known:
             with suppress(MapMissing):
                 return self._opened.enter_context(open_source(source, self.pins))
         return None
+
+
+def _label(label: Mapping[str, str]) -> str:
+    name = f"{label['source']}:{label['key']}"
+    return f"{name}={label['value']}" if label.get("value") else name
 
 
 def said(address: bytes, port: int | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,8 @@ from .filter import PARENT
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
+TCA_BPF_ID, NLA_HEADER = 11, 4
+_U32 = struct.Struct("=I")
 XDP_PROGRAMS = ("IFLA_XDP_DRV_PROG_ID", "IFLA_XDP_SKB_PROG_ID", "IFLA_XDP_HW_PROG_ID", "IFLA_XDP_PROG_ID")
 
 
@@ -39,9 +42,19 @@ def programs(netlink: IPRoute) -> Iterator[NetlinkProgram]:
 def _filters(netlink: IPRoute, name: str, index: int, hook: str, parent: int) -> Iterator[NetlinkProgram]:
     for message in netlink.get_filters(index=index, parent=parent):
         options = message.get_attr("TCA_OPTIONS")
-        program_id = options.get_attr("TCA_BPF_ID") if message.get_attr("TCA_KIND") == "bpf" and options else None
+        program_id = _program_id(options) if message.get_attr("TCA_KIND") == "bpf" and options else 0
         if program_id:
             yield NetlinkProgram(name, index, hook, program_id, options.get_attr("TCA_BPF_NAME") or "")
+
+
+def _program_id(options: Any) -> int:  # pyroute2's messages have no types
+    """The id of a filter's program, an attribute that pyroute2 0.9 has no name for."""
+    for name, value in options["attrs"]:
+        if name == "TCA_BPF_ID":
+            return int(value)
+        if name == "UNKNOWN" and value["header"]["type"] == TCA_BPF_ID:
+            return int(_U32.unpack_from(value.data, value.offset + NLA_HEADER)[0])
+    return 0
 
 
 def _xdp(message: Any) -> set[int]:  # pyroute2's messages have no types

@@ -80,7 +80,7 @@ def _write(
     file: BinaryIO, paths: NodePaths, survey: Survey, shared: Mapping[str, Path], jiffies: int | None
 ) -> Manifest:
     with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=LEVEL) as archive:
-        maps, inner, btf = [], dict[int, Shape](), dict[int, bytes]()
+        maps, inner, btf = list[Shape](), dict[int, Shape](), dict[int, bytes]()
         for name, opened in _pinned(paths.globals):
             with opened:
                 maps.append(_save_map(archive, f"maps/{len(maps)}", name, opened, btf))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -236,3 +238,18 @@ def test_any_manifest_is_an_error_or_harmless(data: st.DataObject, value: Any, t
     path = write(tmp_path / "a.snap", {PIN: ENDPOINTS}, amend=amend)
     with harmless_or_named(path):
         read_all(path)
+
+
+def test_neither_root_nor_libbpf_is_needed(tmp_path: Path) -> None:
+    """A recording is read by whoever may read the file, where no libbpf is installed."""
+    path = write(tmp_path / "a.snap", {PIN: ENDPOINTS})
+    program = (
+        "import ctypes, sys\n"
+        "def refuse(self, name, *rest, **more):\n"
+        "    raise OSError(f'{name}: not here')\n"
+        "ctypes.CDLL.__init__ = refuse\n"
+        "from cilium_py.cli.main import main\n"
+        "main(['--from', sys.argv[1], 'bpf', 'endpoint', 'list', '-o', 'jsonpath={[*].endpoint_id}'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 2 3 4 5\n", "")
