@@ -229,7 +229,7 @@ def test_the_second_reader_is_told_of_the_first(emitter: Emitter) -> None:
         assert code == 1
         assert f"process {os.getpid()} (" in second.header
         assert "--take-over" in hint
-        assert Run(emitter, "--take-over", "--timeout", "0").end()[0] == 0
+        assert Run(emitter, "--take-over", "--timeout", "10ms").end()[0] == 0
 
 
 def test_no_room_for_the_rings(emitter: Emitter) -> None:
