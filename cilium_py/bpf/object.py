@@ -130,11 +130,6 @@ class ObjectProgram(Program):
         """How many it has before the verifier removes any."""
         return int(library().bpf_program__insn_cnt(self._pointer))
 
-    def set_type(self, kind: int, attach_type: int = 0) -> None:
-        """Override what the section's name says."""
-        library().bpf_program__set_type(self._pointer, kind)
-        library().bpf_program__set_expected_attach_type(self._pointer, attach_type)
-
     def keep_statistics(self) -> None:
         """Have the verifier say, at load, what it took: `statistics` is its text from then on."""
         self._statistics = ctypes.create_string_buffer(STATISTICS_ROOM)

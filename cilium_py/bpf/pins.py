@@ -52,13 +52,6 @@ def mount_bpffs(path: Path) -> None:
         raise failure(ctypes.get_errno(), "mount bpffs", path)
 
 
-def check_name(name: str) -> str:
-    """Refuse what cannot be the name of one pin: bpffs takes no dots, and a slash would lead elsewhere."""
-    if not name or len(os.fsencode(name)) > 255 or any(c in name for c in "./\0"):
-        raise ValueError(f"{name!r} cannot be the name of a pin")
-    return name
-
-
 def pin(fd: int, path: Path) -> None:
     try:
         library().bpf_obj_pin(fd, path)

@@ -109,8 +109,6 @@ SIGNATURES = {
     "bpf_program__name": Signature(c_char_p, (c_void_p,)),
     "bpf_program__section_name": Signature(c_char_p, (c_void_p,)),
     "bpf_program__fd": Signature(c_int, (c_void_p,), negative_is_errno),
-    "bpf_program__set_type": Signature(c_int, (c_void_p, c_int), negative_is_errno),
-    "bpf_program__set_expected_attach_type": Signature(c_int, (c_void_p, c_int), negative_is_errno),
     "bpf_program__insn_cnt": Signature(c_size_t, (c_void_p,)),
     "bpf_program__set_log_level": Signature(c_int, (c_void_p, c_uint32), negative_is_errno),
     "bpf_program__set_log_buf": Signature(c_int, (c_void_p, c_void_p, c_size_t), negative_is_errno),

@@ -12,7 +12,7 @@ import pytest
 from cilium_py.bpf.handle import Handle
 from cilium_py.bpf.map import BpfMap, map_ids
 from cilium_py.bpf.object import BpfObject
-from cilium_py.bpf.pins import check_name, is_bpffs, mount_bpffs, walk
+from cilium_py.bpf.pins import is_bpffs, mount_bpffs, walk
 from cilium_py.bpf.program import Program
 from cilium_py.libbpf.constants import MapType
 
@@ -172,13 +172,3 @@ def test_mounting(tmp_path: Path, bpffs: Path) -> None:
     assert bpffs.stat().st_mode & 0o777 == 0o700
     with pytest.raises(FileNotFoundError):
         is_bpffs(tmp_path / "absent")
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a.b", "a/b", "a\0b", "x" * 256])
-def test_names_that_are_no_pin(name: str) -> None:
-    with pytest.raises(ValueError, match="cannot be the name of a pin"):
-        check_name(name)
-
-
-def test_a_name_that_is_a_pin() -> None:
-    assert check_name("cilium_policy_v2_00001") == "cilium_policy_v2_00001"
