@@ -100,7 +100,7 @@ def test_why_a_packet_was_dropped(strict: Lab) -> None:
         ({"TraceNotification": 0}, {"drop", "policy-verdict"}),
         ({"Debug": 1}, {"drop", "policy-verdict", "trace", "debug"}),
     ],
-    ids=str,
+    ids=["none", "no-drop", "no-verdict", "no-trace", "debug"],
 )
 def test_options_take_effect(strict: Lab, options: dict[str, int], kinds: set[str]) -> None:
     paths = strict.paths("node1")
