@@ -19,7 +19,7 @@ def pinned_maps(directory: Path | Pins) -> Iterator[tuple[str, BpfMap]]:
     Raises MapMissing if there is no such directory, NotPermitted.
     """
     pins = pins_of(directory)
-    where = pins.path("").parent
+    where = pins.path("")
     try:
         names = pins.names()
     except FileNotFoundError as error:

@@ -176,7 +176,7 @@ def diff_(
         try:
             known = {*old.names(), *new.names()}
         except OSError as error:
-            raise explained(error, new.path("").parent) from error
+            raise explained(error, new.path("")) from error
         unknown = sorted(set(maps) - known)
         if unknown:
             raise WrongUsage(f"{unknown[0]}: no such map on either side", "cilium-py snapshot list shows what there is")
