@@ -111,11 +111,34 @@ def match(where: Settings, prefix: str, output: str | None, layout: str | None, 
     """
     wanted = _prefix(prefix, where.compat)
     family = Family(MAP, where.pins, layout)
-    rows = (row for table in family.tables() for row in table.rows())
-    found = [row for row in rows if row.cluster_id == cluster_id and _is(row, wanted, exact=where.compat)]
+    found = None if where.compat else looked_up(family, wanted, cluster_id)
+    if found is None:
+        rows = (row for table in family.tables() for row in table.rows())
+        found = [row for row in rows if row.cluster_id == cluster_id and _is(row, wanted, exact=where.compat)]
     if not found:
         raise CiliumPyError(f"{prefix_said(wanted)}: no entry of the ipcache has that prefix")
     show(where.output(output), found, Row, Line(lambda row: f'key {prefix_text(row)} has value "{identity_text(row)}"'))
+
+
+def looked_up(family: Family[Row], network: tuple[bytes, int], cluster_id: int) -> list[Row] | None:
+    """The entries of exactly this prefix, by lookups alone; None where they cannot tell.
+
+    A lookup finds the longest prefix around what it is asked for. If one bit less finds something else, the entry is
+    the one of this prefix; if it finds the same, that may be its value too. The third lookup sees to it that the
+    entries were the same while they were compared.
+    """
+    found, length = [], network[1]
+    for table in family.tables():
+        key = build(table.layout.key, key_fields(network, cluster_id))
+        around = build(table.layout.key, key_fields((network[0], length - 1), cluster_id)) if length else None
+        value = table.map.lookup(key.pack())
+        if value is None:
+            continue
+        outer = around and table.map.lookup(around.pack())
+        if value == outer or value != table.map.lookup(key.pack()):
+            return None
+        found.append(table.layout.decode(key, table.layout.value.unpack(value)))
+    return found
 
 
 def _is(row: Row, wanted: tuple[bytes, int], *, exact: bool) -> bool:
