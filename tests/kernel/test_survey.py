@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,18 @@ def test_every_kind_of_hook(loaded: BpfObject, paths: NodePaths, veth: int) -> N
         used = {each.id: each.name for each in survey.maps}
         assert set(decide.info.map_ids) <= used.keys()
     pin.unlink()
-    assert at(take(paths), "one") == [("tc", "egress", decide.info.id)]
+    left = [("tc", "egress", decide.info.id)]
+    assert eventually(lambda: at(take(paths), "one") == left)
+
+
+def eventually(true: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether it comes true: the kernel frees the last reference to a link in its own time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def of_type(loaded: BpfObject, name: str) -> Program:
