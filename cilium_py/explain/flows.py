@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cilium_py.errors import MapMissing
 from cilium_py.maps import ct, nat
 from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT, TUPLE_RELATED, TUPLE_SERVICE
-from cilium_py.schema import Address
+from cilium_py.schema import Address, Struct
 from cilium_py.schema.text import parse_protocol
 from cilium_py.table import OpenTable, open_source
 
@@ -74,55 +74,60 @@ def flows(known: Known, moment: Moment) -> Iterator[Flow]:
 
 
 def _of_table(table: OpenTable[ct.Row], known: Known, moment: Moment, family: int) -> Iterator[Flow]:
-    joined = Joined.of(table)
-    mappings = Mappings(known, family)
-    with mappings:
-        for key, value in table.entries():
+    joined = Joined(table)
+    key_type, value_type, decode = table.layout.key, table.layout.value, table.layout.decode
+    with Mappings(known, family) as mappings:
+        for key, value in table.map.entries():
             kinds = joined.entries(key, value)
             if kinds is not None:
-                yield flow(table.layout.decode(key, value), kinds, known, moment, mappings)
+                yield flow(decode(key_type.unpack(key), value_type.unpack(value)), kinds, known, moment, mappings)
 
 
-class Joined(NamedTuple):
-    """Which entries of a table belong to one connection, by their keys alone."""
+class Joined:
+    """Which entries of a table belong to one connection, by their bytes: of a large table, few are decoded twice."""
 
-    keys: frozenset[bytes]
-    """Of the entries that are of a direction."""
-    served: frozenset[tuple[Any, ...]]
-    """(protocol, client, its port, service) of those that go through a service."""
-    choices: frozenset[tuple[Any, ...]]
-    """The same of the service entries."""
-
-    @classmethod
-    def of(cls, table: OpenTable[ct.Row]) -> Joined:
-        keys, served, choices = set(), set(), set()
-        for key, value in table.entries():
-            if key.flags & TUPLE_SERVICE:
-                choices.add(_client(key, value))
+    def __init__(self, table: OpenTable[ct.Row]) -> None:
+        key, value = places(table.layout.key), places(table.layout.value)
+        self._service = key["saddr"], key["dport"]
+        """Where a service entry has the client; any other is turned round."""
+        self._client = key["daddr"], key["sport"]
+        self._protocol, self._rev_nat = key["nexthdr"], value["rev_nat_index"]
+        self._keys = set[bytes]()
+        """Of the entries that are of a direction."""
+        self._served = set[bytes]()
+        """(protocol, client, its port, service) of those that go through a service."""
+        self._choices = set[bytes]()
+        """The same of the service entries."""
+        for each, held in table.map.entries():
+            if each[FLAGS] & TUPLE_SERVICE:
+                self._choices.add(self._end(each, held))
                 continue
-            keys.add(key.pack())
-            if value.rev_nat_index:
-                served.add(_client(key, value))
-        return cls(frozenset(keys), frozenset(served), frozenset(choices))
+            self._keys.add(each)
+            if any(held[self._rev_nat]):
+                self._served.add(self._end(each, held))
 
-    def entries(self, key: Any, value: Any) -> list[str] | None:
+    def entries(self, key: bytes, value: bytes) -> list[str] | None:
         """The kinds of entries of the connection that this entry speaks for; None if another one does."""
-        client = _client(key, value)
-        if key.flags & TUPLE_SERVICE:
-            return None if client in self.served else ["SVC"]
-        packed = key.pack()
-        direction = key.flags & TUPLE_IN
-        has_twin = packed[:FLAGS] + bytes([key.flags ^ TUPLE_IN]) in self.keys
-        if has_twin and direction == TUPLE_IN:
+        flags = key[FLAGS]
+        if flags & TUPLE_SERVICE:
+            return None if self._end(key, value) in self._served else ["SVC"]
+        has_twin = key[:FLAGS] + bytes([flags ^ TUPLE_IN]) in self._keys
+        if has_twin and flags & TUPLE_IN:
             return None
-        kinds = ["OUT", "IN"] if has_twin else [ENTRY_NAMES[direction]]
-        return [*kinds, "SVC"] if value.rev_nat_index and client in self.choices else kinds
+        kinds = ["OUT", "IN"] if has_twin else [ENTRY_NAMES[flags & TUPLE_IN]]
+        is_served = any(value[self._rev_nat]) and self._end(key, value) in self._choices
+        return [*kinds, "SVC"] if is_served else kinds
+
+    def _end(self, key: bytes, value: bytes) -> bytes:
+        flags = key[FLAGS]
+        address, port = self._service if flags & TUPLE_SERVICE else self._client
+        related = bytes([flags & TUPLE_RELATED])
+        return key[self._protocol] + key[address] + key[port] + value[self._rev_nat] + related
 
 
-def _client(key: Any, value: Any) -> tuple[Any, ...]:
-    """A service entry has the client as it is, any other is turned round."""
-    ends = (key.saddr, key.dport) if key.flags & TUPLE_SERVICE else (key.daddr, key.sport)
-    return key.nexthdr, *ends, value.rev_nat_index, key.flags & TUPLE_RELATED
+def places(struct: type[Struct]) -> dict[str, slice]:
+    """Where the bytes of each field lie."""
+    return {member.name: slice(member.offset, member.offset + member.size) for member in struct.members}
 
 
 class Mappings:

@@ -6,20 +6,25 @@ table as a whole.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from typing import Any, NamedTuple
+from heapq import nlargest
+from typing import NamedTuple
 
 from cilium_py.errors import MapMissing
 from cilium_py.maps import ct, nat
 from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT
 from cilium_py.policy.ports import TCP
 from cilium_py.schema import Address, Source
+from cilium_py.schema.text import protocol_name
 from cilium_py.table import OpenTable, open_source
 
+from .flows import FLAGS, places
 from .known import Known
 
+PROTOCOL, OUTGOING = -2, bytes([TUPLE_OUT])
+"""Where in a key the protocol lies, and how the key of an outgoing connection ends."""
 FIRST_PORT, LAST_PORT = 32768, 65535
 """What Cilium takes for source NAT unless it is told otherwise: all above the NodePort range."""
 MOST_PROBLEMS = 1000
@@ -115,7 +120,7 @@ def diagnose(known: Known, ports: tuple[int, int] = (FIRST_PORT, LAST_PORT), top
     return Diagnosis(tables, problems, uses.most(top))
 
 
-def _connections(known: Known, family: int, stack: ExitStack) -> Callable[[Any], bool] | None:
+def _connections(known: Known, family: int, stack: ExitStack) -> Callable[[bytes], bool] | None:
     """What tells whether a connection is tracked; None where conntrack is not there."""
     opened: dict[bool, OpenTable[ct.Row]] = {}
     for source in ct.MAP.sources:
@@ -125,126 +130,139 @@ def _connections(known: Known, family: int, stack: ExitStack) -> Callable[[Any],
     if not opened:
         return None
 
-    def tracked(key: Any) -> bool:
-        table = opened.get(key.nexthdr == TCP)
-        return table is not None and table.map.lookup(key.pack()) is not None
+    def tracked(key: bytes) -> bool:
+        table = opened.get(key[PROTOCOL] == TCP)
+        return table is not None and table.map.lookup(key) is not None
 
     return tracked
 
 
 class _Uses:
-    """Ports in use, by egress address, remote and protocol, and by whom."""
+    """Ports in use, by egress address, remote and protocol, and by whom; all as bytes of the entries."""
 
     def __init__(self, first: int, last: int) -> None:
         self.first, self.last = first, last
-        self.used: Counter[tuple[bytes, bytes, int, str]] = Counter()
-        self.by: dict[tuple[bytes, bytes, int, str], Counter[bytes]] = {}
+        self.by: defaultdict[tuple[bytes, ...], Counter[bytes]] = defaultdict(Counter)
 
-    def add(self, row: nat.Row) -> None:
-        if not self.first <= row.to_port <= self.last:
-            return
-        place = row.to, row.destination, row.destination_port, row.protocol
-        self.used[place] += 1
-        self.by.setdefault(place, Counter())[row.source] += 1
+    def add(
+        self, egress: bytes, port: bytes, remote: bytes, remote_port: bytes, protocol: bytes, source: bytes
+    ) -> None:
+        if self.first <= int.from_bytes(port, "big") <= self.last:
+            self.by[egress, remote, remote_port, protocol][source] += 1
 
     def most(self, top: int) -> list[PortUse]:
         available = self.last - self.first + 1
+        largest = nlargest(top, ((sources.total(), place) for place, sources in self.by.items()))
         return [
             PortUse(
-                *place, used, available, round(used / available, 4),
-                [Sharer(*each) for each in self.by[place].most_common(5)],
+                egress, remote, int.from_bytes(port, "big"), protocol_name(protocol[0]), used, available,
+                round(used / available, 4),
+                [Sharer(*each) for each in self.by[egress, remote, port, protocol].most_common(5)],
             )
-            for place, used in self.used.most_common(top)
+            for used, (egress, remote, port, protocol) in largest
         ]  # fmt: skip
 
 
 class _Examined:
-    """One table being looked at: what waits for its counterpart is held, the rest is counted and let go."""
+    """One table being looked at, as bytes: what waits for its counterpart is held, the rest is counted and let go."""
 
-    def __init__(self, table: OpenTable[nat.Row], tracked: Callable[[Any], bool] | None, uses: _Uses) -> None:
+    def __init__(self, table: OpenTable[nat.Row], tracked: Callable[[bytes], bool] | None, uses: _Uses) -> None:
         self.table = table
         self.tracked = tracked
         self.uses = uses
         self.counts: Counter[str] = Counter()
         self.problems: list[Problem] = []
-        self.outgoing: dict[bytes, tuple[Any, Any]] = {}
+        key, value = places(table.layout.key), places(table.layout.value)
+        self.daddr, self.saddr, self.dport, self.sport, self.protocol = (
+            key[name] for name in ("daddr", "saddr", "dport", "sport", "nexthdr")
+        )
+        self.address, self.port = value["to_saddr"], value["to_sport"]
+        self.needs = value.get("needs_ct")
+        self.outgoing: dict[bytes, tuple[bytes, bytes]] = {}
         """Key of the reverse that is expected -> the entry that expects it."""
-        self.incoming: dict[bytes, tuple[Any, Any]] = {}
+        self.incoming: dict[bytes, bytes] = {}
 
     def read(self) -> None:
-        for key, value in self.table.entries():
+        for key, value in self.table.map.entries():
             self.counts["entries"] += 1
-            if key.flags & TUPLE_IN:
+            if key[FLAGS] & TUPLE_IN:
                 self._incoming(key, value)
             else:
                 self._outgoing(key, value)
         for key, value in self.outgoing.values():
             self._unanswered(key, value)
-        for key, value in self.incoming.values():
+        for key, value in self.incoming.items():
             # An entry that came while the table was read is no orphan: ask once more.
-            if self._lookup(key) is not None and self._lookup(self._forward(key, value)) is None:
+            if self._is_there(key) and not self._is_there(self._forward(key, value)):
                 self._report(ORPHAN, key, value)
 
-    def _outgoing(self, key: Any, value: Any) -> None:
+    def _outgoing(self, key: bytes, value: bytes) -> None:
         self.counts["outgoing"] += 1
-        self.uses.add(self.table.layout.decode(key, value))
+        self.uses.add(
+            value[self.address], value[self.port], key[self.daddr], key[self.dport], key[self.protocol],
+            key[self.saddr],
+        )  # fmt: skip
         if not self._is_tracked(key, value):
             self._report(NO_CONNECTION, key, value)
-        expected = self._reverse(key, value).pack()
+        expected = self._reverse(key, value)
         found = self.incoming.pop(expected, None)
         if found is None:
             self.outgoing[expected] = key, value
         else:
-            self._pair((key, value), found)
+            self._pair(key, expected, found)
 
-    def _incoming(self, key: Any, value: Any) -> None:
+    def _incoming(self, key: bytes, value: bytes) -> None:
         self.counts["incoming"] += 1
-        packed = key.pack()
-        found = self.outgoing.pop(packed, None)
+        found = self.outgoing.pop(key, None)
         if found is None:
-            self.incoming[packed] = key, value
+            self.incoming[key] = value
         else:
-            self._pair(found, (key, value))
+            self._pair(found[0], key, value)
 
-    def _pair(self, out: tuple[Any, Any], back: tuple[Any, Any]) -> None:
+    def _pair(self, out: bytes, back: bytes, value: bytes) -> None:
         self.counts["paired"] += 1
-        if (back[1].to_saddr, back[1].to_sport) != (out[0].saddr, out[0].sport):
-            self._report(MISMATCH, *back)
+        if (value[self.address], value[self.port]) != (out[self.saddr], out[self.sport]):
+            self._report(MISMATCH, back, value)
 
-    def _unanswered(self, key: Any, value: Any) -> None:
-        if self.tracked is not None and self.tracked(direct_return(key)):
+    def _unanswered(self, key: bytes, value: bytes) -> None:
+        if self.tracked is not None and self.tracked(self._direct_return(key)):
             self.counts["direct return"] += 1
-        elif self._lookup(key) is not None and self._lookup(self._reverse(key, value)) is None:
+        elif self._is_there(key) and not self._is_there(self._reverse(key, value)):
             self._report(MISSING_REVERSE, key, value)
         else:
             self.counts["paired"] += 1
 
-    def _is_tracked(self, key: Any, value: Any) -> bool:
-        if self.tracked is None or getattr(value, "needs_ct", 1) == 0:
+    def _is_tracked(self, key: bytes, value: bytes) -> bool:
+        if self.tracked is None or (self.needs is not None and not any(value[self.needs])):
             return True
-        return self.tracked(connection(key)) or self.tracked(direct_return(key))
+        return self.tracked(self._connection(key)) or self.tracked(self._direct_return(key))
 
-    def _lookup(self, key: Any) -> bytes | None:
-        return self.table.map.lookup(key.pack())
+    def _connection(self, key: bytes) -> bytes:
+        """The key in conntrack of the connection that a translation is for: turned round, its ports as they are."""
+        return key[self.saddr] + key[self.daddr] + key[self.dport] + key[self.sport] + key[self.protocol] + OUTGOING
 
-    def _reverse(self, key: Any, value: Any) -> Any:
-        """The key under which answers are translated back."""
-        return type(key)(
-            daddr=value.to_saddr, saddr=key.daddr, dport=value.to_sport, sport=key.dport, nexthdr=key.nexthdr,
-            flags=key.flags | TUPLE_IN,
-        )  # fmt: skip
+    def _direct_return(self, key: bytes) -> bytes:
+        """The same of direct server return: addresses as they are, ports turned round."""
+        return key[self.daddr] + key[self.saddr] + key[self.sport] + key[self.dport] + key[self.protocol] + OUTGOING
 
-    def _forward(self, key: Any, value: Any) -> Any:
+    def _is_there(self, key: bytes) -> bool:
+        return self.table.map.lookup(key) is not None
+
+    def _reverse(self, key: bytes, value: bytes) -> bytes:
+        """The key under which answers are translated back: from the remote to where the source was translated."""
+        flags = bytes([key[FLAGS] | TUPLE_IN])
+        return value[self.address] + key[self.daddr] + value[self.port] + key[self.dport] + key[self.protocol] + flags
+
+    def _forward(self, key: bytes, value: bytes) -> bytes:
         """The key of the translation whose answers this entry is for."""
-        return type(key)(
-            saddr=value.to_saddr, daddr=key.saddr, sport=value.to_sport, dport=key.sport, nexthdr=key.nexthdr,
-            flags=key.flags & ~TUPLE_IN,
-        )  # fmt: skip
+        flags = bytes([key[FLAGS] & ~TUPLE_IN])
+        return key[self.saddr] + value[self.address] + key[self.sport] + value[self.port] + key[self.protocol] + flags
 
-    def _report(self, kind: str, key: Any, value: Any) -> None:
+    def _report(self, kind: str, key: bytes, value: bytes) -> None:
         self.counts[kind] += 1
+        layout = self.table.layout
         if self.counts[kind] <= MOST_PROBLEMS:
-            row = self.table.layout.decode(key, value)
+            row = layout.decode(layout.key.unpack(key), layout.value.unpack(value))
             self.problems.append(Problem(kind, *row[:6], row.to, row.to_port, row.created))
 
     def health(self, source: Source[nat.Row]) -> TableHealth:
@@ -254,20 +272,6 @@ class _Examined:
             counts["paired"], counts[MISSING_REVERSE], counts[ORPHAN], counts[MISMATCH],
             counts[NO_CONNECTION] if self.tracked is not None else None, counts["direct return"],
         )  # fmt: skip
-
-
-def connection(key: Any) -> Any:
-    """The key in conntrack of the connection that a translation is for: turned round, its ports as they are."""
-    return type(key)(
-        daddr=key.saddr, saddr=key.daddr, dport=key.dport, sport=key.sport, nexthdr=key.nexthdr, flags=TUPLE_OUT
-    )
-
-
-def direct_return(key: Any) -> Any:
-    """The same of direct server return: addresses as they are, ports turned round."""
-    return type(key)(
-        daddr=key.daddr, saddr=key.saddr, dport=key.sport, sport=key.dport, nexthdr=key.nexthdr, flags=TUPLE_OUT
-    )
 
 
 def by_kind(problems: list[Problem]) -> Iterator[tuple[str, list[Problem]]]:

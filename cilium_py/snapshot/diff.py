@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from cilium_py.bpf.directory import Pins
 from cilium_py.bpf.map import BpfMap
 from cilium_py.errors import CiliumPyError
 from cilium_py.families import family_of
-from cilium_py.libbpf.constants import MapType
 from cilium_py.render.tabular import text_lines
 from cilium_py.render.values import as_object
 from cilium_py.schema import Layout, MapDef
@@ -54,39 +56,50 @@ def changes(before: Pins, after: Pins, only: Collection[str] = ()) -> Iterator[C
             yield Change(pin, "map added" if pin in new else "map removed", "", "", [])
             continue
         with before.open(pin) as first, after.open(pin) as second:
-            if MapType(first.info.type) in READABLE and MapType(second.info.type) in READABLE:
+            if first.info.type in READABLE and second.info.type in READABLE:
                 yield from _of_map(pin, first, second, before, after)
 
 
 def counts(before: Pins, after: Pins, only: Collection[str] = ()) -> Iterator[Count]:
-    """The number of differences of each map that both sides have entries of."""
+    """The number of differences of each map that a side has entries of."""
     old, new = set(before.names()), set(after.names())
     for pin in sorted((old | new) if not only else (old | new) & set(only)):
-        was = _contents_at(before, pin) if pin in old else None
-        now = _contents_at(after, pin) if pin in new else None
-        first, second = was or {}, now or {}
-        changed = sum(first[key] != second[key] for key in first.keys() & second.keys())
-        sizes = len(first) if was is not None else None, len(second) if now is not None else None
-        yield Count(pin, *sizes, len(second.keys() - first.keys()), len(first.keys() - second.keys()), changed)
+        with ExitStack() as stack:
+            first = stack.enter_context(before.open(pin)) if pin in old else None
+            second = stack.enter_context(after.open(pin)) if pin in new else None
+            found = Counter[str]()
+            for _, was, now in differences(first, second, found):
+                found["added" if was is None else "removed" if now is None else "changed"] += 1
+        sizes = (found["before"] if first is not None else None), (found["after"] if second is not None else None)
+        yield Count(pin, *sizes, found["added"], found["removed"], found["changed"])
 
 
-def _contents_at(pins: Pins, pin: str) -> dict[bytes, bytes] | None:
-    with pins.open(pin) as opened:
-        return contents(opened) if MapType(opened.info.type) in READABLE else None
+def differences(
+    first: BpfMap | None, second: BpfMap | None, sizes: Counter[str]
+) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:  # fmt: skip
+    """Key, old and new value of every entry that is not the same. The first map is held, the second read through."""
+    old = dict(contents(first)) if first is not None else {}
+    sizes["before"] = len(old)
+    for key, now in contents(second) if second is not None else ():
+        sizes["after"] += 1
+        was = old.pop(key, None)
+        if was != now:
+            yield key, was, now
+    for key, was in old.items():
+        yield key, was, None
 
 
-def contents(opened: BpfMap) -> dict[bytes, bytes]:
-    """Key -> value; of a map of maps the inner entries, as the ids of inner maps say nothing."""
+def contents(opened: BpfMap) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value; of a map of maps the inner entries, as the ids of inner maps say nothing."""
     if opened.info.type not in OF_MAPS:
-        return dict(opened.entries())
-    found = {}
+        yield from opened.entries() if opened.info.type in READABLE else ()
+        return
     for key, value in opened.entries():
         try:
             with opened.held(int.from_bytes(value, "little")) as inner:
-                found[key] = b"".join(sorted(key + value for key, value in inner.entries()))
+                yield key, b"".join(sorted(k + v for k, v in inner.entries()))
         except FileNotFoundError:
-            found[key] = b""
-    return found
+            yield key, b""
 
 
 def _of_map(pin: str, first: BpfMap, second: BpfMap, before: Pins, after: Pins) -> Iterator[Change]:
@@ -94,12 +107,10 @@ def _of_map(pin: str, first: BpfMap, second: BpfMap, before: Pins, after: Pins) 
     if sizes[0] != sizes[1]:
         yield Change(pin, "reshaped", f"{sizes[0][0]}/{sizes[0][1]} bytes -> {sizes[1][0]}/{sizes[1][1]}", "", [])
         return
-    old, new = contents(first), contents(second)
     readers = _Reader.of(pin, first, before), _Reader.of(pin, second, after)
-    for key in sorted(old.keys() | new.keys()):
-        was, now = old.get(key), new.get(key)
-        if was != now:
-            yield _change(pin, key, readers[0].row(key, was), readers[1].row(key, now), readers[1])
+    found = sorted(differences(first, second, Counter()), key=itemgetter(0))
+    for key, was, now in found:
+        yield _change(pin, key, readers[0].row(key, was), readers[1].row(key, now), readers[1])
 
 
 def _change(pin: str, key: bytes, was: Any, now: Any, reader: _Reader) -> Change:
