@@ -88,9 +88,9 @@ def _words(words: tuple[Word, ...], *, required: bool = True) -> Callable[[Any],
                     required=required and word.required and word.default is None, callback=None if is_flag else parse,
                 )(function)  # fmt: skip
             else:
-                function = click.argument(
-                    word.variable, metavar=word.name.upper(), callback=parse, required=required
-                )(function)
+                function = click.argument(word.variable, metavar=word.name.upper(), callback=parse, required=required)(
+                    function
+                )
         return function
 
     return decorate

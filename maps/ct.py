@@ -335,6 +335,8 @@ MAP = MapDef(
     can_flush=True,
     compat=GoList(compat_item, blank_line_after_map=True),
     derived=(
-        Left("remaining", "expires"), Since("idle", ("last_rx_report", "last_tx_report")), Summary("state", state),
+        Left("remaining", "expires"),
+        Since("idle", ("last_rx_report", "last_tx_report")),
+        Summary("state", state),
     ),
 )
