@@ -39,6 +39,7 @@ build: $(READY) ## a ready .venv/bin/cilium-py with its BPF objects
 	@$(OBJECTS)
 
 wheel: build ## dist/*.whl, prebuilt objects included
+	@rm -rf build dist # setuptools packs whatever an earlier build left there
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove everything that was built
