@@ -10,6 +10,7 @@
 #include "conntrack.h"
 #include "fib.h"
 #include "icmp6.h"
+#include "ip.h"
 #include "ipcache.h"
 #include "l4.h"
 #include "local_delivery.h"
@@ -50,10 +51,13 @@ static __always_inline int leave_container(struct __sk_buff *ctx, union ct_buffe
 /* First program: what may leave the endpoint at all. Leaves the tuple in the buffer. */
 static __always_inline int ipv4_from_container(struct __sk_buff *ctx, __s8 *ext_err)
 {
-	struct iphdr *ip4 = ipv4_header_pull(ctx);
 	union ct_buffer *buffer;
+	struct iphdr *ip4;
 	int ret;
 
+	if (!ip_enabled(false))
+		return DROP_UNKNOWN_L3;
+	ip4 = ipv4_header_pull(ctx);
 	if (!ip4)
 		return DROP_INVALID;
 	if (unlikely(!ipv4_source_valid(ip4)))
@@ -69,11 +73,14 @@ static __always_inline int ipv4_from_container(struct __sk_buff *ctx, __s8 *ext_
 
 static __always_inline int ipv6_from_container(struct __sk_buff *ctx, __s8 *ext_err)
 {
-	struct ipv6hdr *ip6 = ipv6_header_pull(ctx);
 	union ct_buffer *buffer;
+	struct ipv6hdr *ip6;
 	__u8 type;
 	int ret;
 
+	if (!ip_enabled(true))
+		return DROP_UNKNOWN_L3;
+	ip6 = ipv6_header_pull(ctx);
 	if (!ip6)
 		return DROP_INVALID;
 	if (unlikely(icmp6_is_ndp(ctx, ip6, &type))) {
@@ -98,6 +105,8 @@ static __always_inline int ct_from_container(struct __sk_buff *ctx, bool ipv6, _
 	union ct_buffer *buffer = ct_buffer(ipv6);
 	int ret;
 
+	if (!ip_enabled(ipv6))
+		return DROP_UNKNOWN_L3;
 	if (!buffer)
 		return DROP_INVALID_TC_BUFFER;
 	ret = ct_lookup(ctx, buffer, ipv6, CT_EGRESS,
@@ -216,6 +225,8 @@ static __always_inline int forward_from_container(struct __sk_buff *ctx, bool ip
 	struct ct_packet *packet;
 	int ret;
 
+	if (!ip_enabled(ipv6))
+		return DROP_UNKNOWN_L3;
 	ret = ip_address(ctx, ipv6, IP_DESTINATION, &destination);
 	if (IS_ERR(ret))
 		return ret;

@@ -9,6 +9,7 @@
 #include "admit.h"
 #include "conntrack.h"
 #include "icmp6.h"
+#include "ip.h"
 #include "ipcache.h"
 #include "l4.h"
 #include "local_delivery.h"
@@ -24,6 +25,8 @@ static __always_inline int ct_to_container(struct __sk_buff *ctx, bool ipv6)
 	union ct_buffer *buffer = ct_buffer(ipv6);
 	int ret;
 
+	if (!ip_enabled(ipv6))
+		return DROP_UNKNOWN_L3;
 	if (!buffer)
 		return DROP_INVALID_TC_BUFFER;
 	if (ipv6) {
@@ -202,6 +205,8 @@ static __always_inline int deliver_to_container(struct __sk_buff *ctx, bool ipv6
 	union v6addr source = {};
 	int ret;
 
+	if (!ip_enabled(ipv6))
+		return DROP_UNKNOWN_L3;
 	ret = ip_address(ctx, ipv6, IP_SOURCE, &source);
 	if (IS_ERR(ret))
 		return ret;

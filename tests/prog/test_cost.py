@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.prog.actors import CLIENT
+import pytest
+
+from tests.prog.actors import CLIENT, OPTIONS
 from tests.prog.datapath import Datapath
 
 ORIGINAL_VERIFIED = 57_636
@@ -13,6 +15,20 @@ def test_less_to_verify_than_the_original(host_routing: Datapath) -> None:
     """Load time and the verifier's limits both hang on it."""
     verified = {name: found.info.verified_instructions for name, found in host_routing.programs(CLIENT.id).items()}
     assert sum(verified.values()) < ORIGINAL_VERIFIED, verified
+
+
+@pytest.mark.usefixtures("network")
+def test_a_family_that_is_off_is_not_verified(host_routing: Datapath) -> None:
+    def verified(datapath: Datapath, family: str) -> int:
+        return sum(
+            found.info.verified_instructions
+            for name, found in datapath.programs(CLIENT.id).items()
+            if family in name and "icmp6" not in name and "no_service" not in name
+        )
+
+    with Datapath([CLIENT.endpoint], {**OPTIONS, "enable_ipv6": False}) as single:
+        assert verified(single, "ipv4") > 0
+        assert verified(single, "ipv6") < verified(host_routing, "ipv6") / 5
 
 
 def test_every_slot_has_its_program(host_routing: Datapath) -> None:
