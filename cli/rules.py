@@ -155,7 +155,14 @@ def get(ctx: click.Context, labels: tuple[str, ...], every: bool, numeric: bool,
     if every or (len(labels) == 1 and labels[0].isdecimal()):
         from cilium_py.cli.policy import get as get_map
 
-        ctx.invoke(get_map, endpoint=labels[0] if labels else None, every=every, numeric=numeric, output=output)
+        words = [
+            *labels,
+            *(["--all"] if every else []),
+            *(["-n"] if numeric else []),
+            *(["-o", output] if output else []),
+        ]
+        with get_map.make_context("get", words, parent=ctx) as inner:
+            get_map.invoke(inner)
         return
     form = where.output(output)
     current = repository.load(where.paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Iterator
 from functools import lru_cache
@@ -38,6 +39,8 @@ def _json(value: Any, newline: str, step: str, colon: str) -> str:
         return ("true" if value else "false") if isinstance(value, bool) else int.__repr__(value)
     if value is None:
         return "null"
+    if isinstance(value, float):
+        return json.dumps(value)
     inner = newline + step
     if isinstance(value, Blob):
         return f'"{b64encode(value).decode()}"'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import struct
 import subprocess
@@ -11,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -235,37 +234,50 @@ def command(bpffs: Path, *words: str) -> list[str]:
     ]  # fmt: skip
 
 
-def test_watching(bpffs: Path, flows: BpfMap) -> None:
+def test_watching(bpffs: Path, flows: BpfMap, tmp_path: Path) -> None:
     """Entries that come, go and change are said; a counter is no change. Ctrl-C ends it well."""
-    words = command(bpffs, "ct", "watch", "--proto", "tcp", "--interval", "50ms")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
-        assert watch.stdout is not None
-        new = Flow(OTHER, 22)
-        seen: list[dict[str, object]] = []
+    out, err = tmp_path / "out", tmp_path / "err"
+    with out.open("w") as stdout, err.open("w") as stderr:
+        words = command(bpffs, "ct", "watch", "--proto", "tcp", "--interval", "50ms")
+        watch = subprocess.Popen(words, stdout=stdout, stderr=stderr)
+
+    def seen(port: int) -> list[dict[str, Any]]:
+        events = [json.loads(line) for line in out.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [event for event in events if event["destination_port"] == port]
+
+    try:
         # Until it has looked once, what comes is nothing new.
         for port in range(1000, 1100):
             flows.update(Flow(OTHER, port).key(), Flow(OTHER, port).value())
-            time.sleep(0.1)
-            os.set_blocking(watch.stdout.fileno(), False)
-            line = watch.stdout.readline()
-            if line:
+            if eventually(lambda port=port: bool(seen(port)), 0.2):
                 break
-        os.set_blocking(watch.stdout.fileno(), True)
-        assert json.loads(line)["event"] == "new"
+        new = Flow(OTHER, 22)
         flows.update(new.key(), new.value())
-        seen.append(json.loads(watch.stdout.readline()))
+        assert eventually(lambda: len(seen(22)) == 1)
         flows.update(new.key(), new._replace(size=999).value())
         time.sleep(0.2)
         flows.update(new.key(), new._replace(flags=SEEN | 2, size=999).value())
-        seen.append(json.loads(watch.stdout.readline()))
+        assert eventually(lambda: len(seen(22)) == 2)
         flows.delete(Flow(CLIENT, 53, UDP).key())
         flows.delete(new.key())
-        seen.append(json.loads(watch.stdout.readline()))
+        assert eventually(lambda: len(seen(22)) == 3)
         watch.send_signal(signal.SIGINT)
-        _, err = watch.communicate(timeout=10)
-        assert (watch.returncode, err) == (0, "")
-    assert [(each["event"], each["destination_port"]) for each in seen] == [("new", 22), ("changed", 22), ("gone", 22)]
-    assert seen[1]["before"] == {"flags": SEEN, "flag_names": ["SeenNonSyn"]}
+        assert (watch.wait(timeout=10), err.read_text()) == (0, "")
+    finally:
+        watch.kill()
+        watch.wait()
+    assert [event["event"] for event in seen(22)] == ["new", "changed", "gone"]
+    assert seen(22)[1]["before"] == {"flags": SEEN, "flag_names": ["SeenNonSyn"]}
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether it comes true in that time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 @pytest.mark.usefixtures("flows")

@@ -224,6 +224,14 @@ def test_a_map_grows_under_traffic(lab: Lab, cilium: Cilium, tmp_path: Path) -> 
     assert [pin.name for pin in paths.globals.glob(f"cilium_policy_v2_{pod2:05d}*")] == [policy_pin(paths, pod2).name]
 
 
+def test_the_map_of_an_endpoint(lab: Lab, cilium: Cilium, tmp_path: Path) -> None:
+    """`policy get` with a number is `bpf policy get`."""
+    impose(cilium, tmp_path, rule(POD2, **ALTERNATIVES[0]))
+    endpoint = str(lab.pod("pod2").endpoint)
+    for words in ([endpoint], [endpoint, "-n", "-o", "json"], ["--all"]):
+        assert cilium("policy", "get", *words).stdout == cilium("bpf", "policy", "get", *words).stdout != ""
+
+
 def test_too_many_entries_change_nothing(lab: Lab, cilium: Cilium, tmp_path: Path) -> None:
     impose(cilium, tmp_path, rule(POD2, **ALTERNATIVES[0]))
     before = cilium("policy", "get").stdout
