@@ -14,27 +14,31 @@ from cilium_py.schema.golang import Time
 
 INDENT = 4
 
-NOT_A_STRING = re.compile(
+WORD = re.compile(
     r"""
     |~|null|Null|NULL
     |true|True|TRUE|false|False|FALSE
     |[yY]|[nN]|yes|Yes|YES|on|On|ON|no|No|NO|off|Off|OFF            # booleans of YAML 1.1
-    |[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)        # integers
-    |[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?            # floats
     |[-+]?(\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN
     |[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?                   # base 60, of YAML 1.1
     |\d{4}-\d{1,2}-\d{1,2}([Tt]|[ ])\d{1,2}:\d{1,2}:\d{1,2}(\.\d+)?(Z|[-+]\d{2}:\d{2})?
     |\d{4}-\d{1,2}-\d{1,2}                                          # timestamps
-    |<<
     """,
     re.VERBOSE,
 )
-"""Plain scalars that would be read back as something else than a string, and so are put in double quotes."""
+NUMBER = re.compile(
+    r"""
+    [-+]?(0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+)
+    |[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
+    """,
+    re.VERBOSE,
+)
+"""With underscores wherever one likes, but for the beginning."""
 
 INDICATOR_FIRST = set("#,[]{}&*!|>'\"%@`")
 ESCAPES = {
     "\0": "\\0", "\a": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r",
-    "\x1b": "\\e", '"': '\\"', "\\": "\\\\", "\x85": "\\N", "\xa0": "\\_", "\u2028": "\\L", "\u2029": "\\P",
+    "\x1b": "\\e", '"': '\\"', "\\": "\\\\", "\x85": "\\N",
 }  # fmt: skip
 
 
@@ -59,7 +63,7 @@ def _block(value: dict[str, Any] | list[Any], indent: int) -> Iterator[str]:
                 yield f"{space}- {next(lines).lstrip(' ')}"
                 yield from lines
             else:
-                yield from _scalar_lines(f"{space}- ", item, _deeper(indent))
+                yield from _scalar_lines(f"{space}- ", item, indent + 2)
         return
     for key in sorted(value, key=_Key) if isinstance(value, Natural) else value:
         item, start = value[key], f"{space}{_string(key)}:"
@@ -80,14 +84,20 @@ def _scalar_lines(start: str, value: Any, indent: int) -> Iterator[str]:
         chomp = "+" if value == "\n" or value.endswith("\n\n") else "" if value.endswith("\n") else "-"
         hint = str(INDENT) if value[0] in " \n" else ""
         yield f"{start}|{hint}{chomp}"
-        yield from (" " * indent + line if line else "" for line in value.removesuffix("\n").split("\n"))
+        lines = value.removeprefix("\n").removesuffix("\n").split("\n") if value != "\n" else []
+        yield from (" " * indent + line if line else "" for line in lines)
         return
     yield start + _flat(value)
 
 
 def _literal_allowed(text: str) -> bool:
     """No special characters, and no space that the end of a line would hide."""
-    return all(c == "\n" or c.isprintable() for c in text) and not re.search(r" (\n|$)", text)
+    return all(c in "\n\t" or _is_printable(c) for c in text) and not re.search(r" (\n|$)", text)
+
+
+def _is_printable(character: str) -> bool:
+    """What yaml.v3 writes as it is: no control characters, and none beyond the first plane."""
+    return " " <= character <= "~" or ("\xa0" <= character <= "\ufffd" and character != "\ufeff")
 
 
 def _flat(value: Any) -> str:
@@ -106,19 +116,24 @@ def _flat(value: Any) -> str:
 
 def _string(text: str) -> str:
     """A string on one line: plain where it can be, else in single quotes, else in double quotes."""
-    if NOT_A_STRING.fullmatch(text):
+    if _reads_as_something_else(text):
         return f'"{text}"'
-    if any(not c.isprintable() for c in text):
+    if any(not _is_printable(c) for c in text):
         return '"' + "".join(_escaped(c) for c in text) + '"'
     if _needs_quotes(text):
         return "'" + text.replace("'", "''") + "'"
     return text
 
 
+def _reads_as_something_else(text: str) -> bool:
+    """Whether a plain scalar would be read back as a number, a boolean, a time or nothing."""
+    return bool(WORD.fullmatch(text) or (text[0] in "+-.0123456789" and NUMBER.fullmatch(text.replace("_", ""))))
+
+
 def _escaped(character: str) -> str:
     if character in ESCAPES:
         return ESCAPES[character]
-    if character.isprintable():
+    if _is_printable(character):
         return character
     code = ord(character)
     return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"

@@ -62,7 +62,15 @@ def test_yaml_of_go_values() -> None:
         ("tab\t", '"tab\\t"'),
         ("two\nlines", "|-\n    two\n    lines"),
         ("ends\n", "|\n    ends"),
-        ("\n", "|4+\n"),
+        ("\n", "|4+"),
+        ("\nx", "|4-\n    x"),
+        ("x\ny\t", "|-\n    x\n    y\t"),
+        ("<<", "<<"),
+        ("0X1F", '"0X1F"'),
+        ("0x_", "0x_"),
+        ("1_000.5", '"1_000.5"'),
+        ("no\xa0break", "no\xa0break"),
+        ("\U0001f600", '"\\U0001F600"'),
         (None, "null"),
         (True, "true"),
         ([], "[]"),
@@ -71,6 +79,10 @@ def test_yaml_of_go_values() -> None:
 )
 def test_yaml_scalars(value: Any, text: str) -> None:
     assert goyaml.document({"k": value}) == f"k: {text}\n"
+
+
+def test_yaml_literals_in_a_list() -> None:
+    assert goyaml.document({"k": ["two\nlines", "x"]}) == "k:\n    - |-\n      two\n      lines\n    - x\n"
 
 
 def is_hinted(text: str) -> bool:
