@@ -31,47 +31,49 @@ Values = list[Any]
 
 def evaluate(template: str, document: Any) -> str:
     """What a template makes of a document. Raises WrongUsage for one that cannot be read or does not fit."""
-    steps = parse(template)
-    return "".join(_run(steps, 0, document, "")[0])
+    return "".join(_Run(parse(template)).texts(0, document))
 
 
-def _run(steps: list[str | list[Node]], at: int, value: Any, inside: str) -> tuple[list[str], int]:
-    """(texts, where it stopped) of the steps from `at` on; in a range, it stops behind its {end}."""
-    texts: list[str] = []
-    while at < len(steps):
-        step = steps[at]
-        at += 1
-        if isinstance(step, str):
-            texts.append(step)
-            continue
-        first = step[0] if step else None
-        if isinstance(first, Word) and first.name == "end":
-            if not inside:
-                raise WrongUsage("jsonpath: {end} without {range}")
-            return texts, at
-        if isinstance(first, Word) and first.name == "range":
-            found = _walk([value], step[1:])
-            behind = _skip(steps, at)
-            for item in found:
-                texts += _run(steps, at, _held(item), "range")[0]
-            at = behind
-            continue
-        texts.append(" ".join(printed(found) for found in _walk([value], step)))
-    return texts, at
+class _Run:
+    """Goes through the steps of a template."""
 
+    def __init__(self, steps: list[str | list[Node]]) -> None:
+        self.steps = steps
+        self.depth = 0
+        """In how many ranges."""
+        self.last_end = 0
+        """The step behind the {end} that was met last: where one goes on after a range."""
 
-def _skip(steps: list[str | list[Node]], at: int) -> int:
-    """Where the range that starts before `at` ends."""
-    depth = 1
-    while at < len(steps):
-        step = steps[at]
-        at += 1
-        word = step[0] if isinstance(step, list) and step else None
-        if isinstance(word, Word):
-            depth += {"range": 1, "end": -1}.get(word.name, 0)
-        if depth == 0:
-            break
-    return at
+    def texts(self, at: int, value: Any) -> list[str]:
+        """What the steps from `at` on print; in a range, up to its {end}."""
+        texts: list[str] = []
+        while at < len(self.steps):
+            step = self.steps[at]
+            at += 1
+            if isinstance(step, str):
+                texts.append(step)
+                continue
+            match step:
+                case [Word("end"), *_]:
+                    if not self.depth:
+                        raise WrongUsage("jsonpath: {end} without {range}")
+                    self.last_end = at
+                    return texts
+                case [Word("range"), *path]:
+                    texts += self.range(at, _walk([value], path))
+                    at = max(at, self.last_end)
+                case _:
+                    texts.append(" ".join(printed(found) for found in _walk([value], step)))
+        return texts
+
+    def range(self, at: int, values: Values) -> list[str]:
+        """What the steps from `at` to the {end} print of each value. Without one, they are all met once more."""
+        self.depth += 1
+        texts = [text for value in values for text in self.texts(at, _held(value))]
+        if not values:
+            self.texts(at, None)
+        self.depth -= 1
+        return texts
 
 
 def printed(value: Any) -> str:
@@ -112,7 +114,7 @@ def _step(values: Values, node: Node) -> Values:
         case Recursive():
             return [found for value in values for found in _descend(value)]
         case Slice():
-            return [item for value in values for item in _slice(value, node)]
+            return _sliced(values, node)
         case Union(branches):
             return [found for branch in branches for found in _walk(values, branch)]
         case Filter():
@@ -188,9 +190,20 @@ def _items(value: Any, what: str) -> Values:
     return list(value)
 
 
+def _sliced(values: Values, wanted: Slice) -> Values:
+    """What is wanted of each list; as in kubectl, the first one of which that is nothing is the last."""
+    found: Values = []
+    for value in values:
+        if value is None:
+            continue
+        part = _slice(value, wanted)
+        if not part:
+            break
+        found += part
+    return found
+
+
 def _slice(value: Any, wanted: Slice) -> Values:
-    if value is None:
-        return []
     items = _items(value, "indexed")
     start = wanted.start or 0
     end = wanted.end if wanted.end is not None else len(items)
@@ -209,13 +222,18 @@ def _slice(value: Any, wanted: Slice) -> Values:
 
 
 def _filter(value: Any, wanted: Filter) -> Values:
+    if value is None:
+        return []
     return [item for item in _items(value, "filtered") if _passes(item, wanted)]
 
 
 def _passes(item: Any, wanted: Filter) -> bool:
-    lefts = _walk([item], wanted.left)
     if not wanted.operator:
-        return bool(lefts)
+        try:
+            return bool(_walk([item], wanted.left))
+        except WrongUsage:
+            return True  # kubectl takes what it cannot look into for something that is there
+    lefts = _walk([item], wanted.left)
     rights = _walk([item], wanted.right)
     if not lefts or not rights:
         return False

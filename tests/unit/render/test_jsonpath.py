@@ -56,6 +56,10 @@ PODS = {
         ('{range .items[*]}{.name}{"\\t"}{.ip}{"\\n"}{end}', "one\t10.0.0.1\ntwo\t10.0.0.2\n"),
         ("{range .items[*]}[{range .ports[*]}<{@}>{end}]{end}.", "[<80><443>][<53>]."),
         ("{range .nothing[*]}x{end}y", "y"),
+        ("{range .nothing[*]}{range .a[*]}x{end}y{end}z", "z"),
+        ("{range .items[*]}{.name};", "one;two;;"),
+        ("{range .items[*]}{range .ports[*]}{@},{end};", "80,443,;53,;;"),
+        ("{.items[?(@.name[0])].name}", "one two"),
         ("{'single \\' quoted'}", "single ' quoted"),
         (r'{"\x41\u0042\103\n"}', "ABC\n"),
         ("{1}{-2}{true}", "1-2true"),
@@ -108,6 +112,7 @@ TAGGED = GoType(GoField("Reason", json="reason"), "Count")
         ("{.Count}", TAGGED("no", Named(1, "one")), "one"),
         ("{@}", TAGGED("<no>", Named(1, "one")), '{"reason":"\\u003cno\\u003e","Count":1}'),
         ("{..Port}", [EMBEDDED(INNER(b"", 3))], "3 3"),
+        ("{[*][*]}", [[1, 2], [], [3]], "1 2"),
     ],
 )
 def test_go_values(template: str, value: Any, printed: str) -> None:
