@@ -10,9 +10,10 @@ import click
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.program import Program
-from cilium_py.cli.context import Settings, output_option, settings, show
+from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.cli.groups import Group
 from cilium_py.cli.pinned import pinned_maps
+from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.libbpf.constants import MapType
 from cilium_py.maps.calls import MAP, Key, Row, Value
 
@@ -25,7 +26,7 @@ def calls() -> None:
     """Tail calls and policy programs."""
 
 
-@calls.command("list")
+@calls.command("list", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
 @output_option
 @settings
 def list_(where: Settings, output: str | None) -> None:
@@ -33,6 +34,7 @@ def list_(where: Settings, output: str | None) -> None:
 
     \b
     cilium-py bpf calls list
+    cilium-py bpf calls list --where 'map == cilium_call_policy'
     cilium-py bpf calls list -o json | jq '.[] | select(.map == "cilium_call_policy").slot'
     """
     names = recorded_name(where.recording) if where.recording is not None else program_name
@@ -42,7 +44,7 @@ def list_(where: Settings, output: str | None) -> None:
         if opened.info.type == MapType.PROG_ARRAY
         for row in programs_of(pin, opened, names)
     )
-    show(where.output(output), rows, Row, MAP.text)
+    list_rows(where, where.output(output), rows, Row, MAP.text)
 
 
 def programs_of(pin: str, opened: BpfMap, names: Callable[[int], str]) -> Iterator[Row]:

@@ -12,11 +12,15 @@ from cilium_py.cli.context import Settings, confirm, output_option, settings, sh
 from cilium_py.cli.main import LazyGroup
 from cilium_py.cli.parameters import complete_options, endpoint_argument, labels_option, optional_endpoint_argument
 from cilium_py.cli.parameters import options as parse_options
+from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
+from cilium_py.endpoint.view import EndpointRow
 from cilium_py.errors import WrongUsage
+from cilium_py.schema import Table
+from cilium_py.schema.text import ip
 
 if TYPE_CHECKING:
     from cilium_py.endpoint.model import Endpoint
-    from cilium_py.endpoint.view import EndpointRow, HealthRow
+    from cilium_py.endpoint.view import HealthRow
     from cilium_py.health.model import Path, Report
     from cilium_py.render import Output
 
@@ -25,6 +29,7 @@ TITLES = (
     "STATUS",
 )  # fmt: skip
 SECOND_TITLES = ("", "ENFORCEMENT", "ENFORCEMENT", "", "", "", "", "")
+SUBJECT = Subject("endpoint", EndpointRow)
 
 ALIASES = {"inspect": "get", "ls": "list", "show": "get"}
 IN_FILES = {
@@ -57,7 +62,7 @@ def endpoint() -> None:
     """
 
 
-@endpoint.command("list")
+@endpoint.command("list", cls=SelectingCommand, subject=SUBJECT, arranges=True)
 @click.option("--no-headers", is_flag=True, help="leave the titles out")
 @output_option
 @settings
@@ -66,22 +71,23 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
 
     \b
     cilium-py endpoint list
+    cilium-py endpoint list --where 'status != ready or labels has container:app=web' --sort identity
     cilium-py endpoint list -o json | jq -r '.[] | select(.status != "ready").endpoint'
     """
     from cilium_py.endpoint import api, store
-    from cilium_py.endpoint.view import EndpointRow, row
+    from cilium_py.endpoint.view import row
     from cilium_py.node.config import NodeConfig
     from cilium_py.render.tabular import lines
-    from cilium_py.schema import Line
 
     form = where.output(output)
     node = NodeConfig.load(where.paths)
+    no_options_in_compat(form)
     if form.compat and not form.is_text:
         _write_api(form, [api.endpoint(where.paths, node, found) for found in store.all(where.paths)])
         return
     rows = [row(where.paths, node, found) for found in store.all(where.paths)]
-    if not form.is_text:
-        show(form, rows, EndpointRow, Line[EndpointRow](str))
+    if asked().is_given or not form.is_text:
+        list_rows(where, form, rows, EndpointRow, TEXT)
         return
     table = lines(TITLES, [SECOND_TITLES, *(cells for found in rows for cells in _cells(found))])
     for number, line in enumerate(table):
@@ -92,12 +98,20 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
 def _cells(found: EndpointRow) -> Iterator[tuple[str, ...]]:
     """The cells of an endpoint, and one more line for each further label."""
     first, *others = found.labels or [""]
-    yield (
-        str(found.endpoint), found.policy_ingress, found.policy_egress, str(found.identity), first, found.ipv6,
-        found.ipv4, found.status,
-    )  # fmt: skip
+    yield _line(found, first)
     for label in others:
         yield ("", "", "", "", label, "", "", "")
+
+
+def _line(found: EndpointRow, labels: str) -> tuple[str, ...]:
+    ipv6, ipv4 = (ip(address) if address is not None else "" for address in (found.ipv6, found.ipv4))
+    return (
+        str(found.endpoint), found.policy_ingress, found.policy_egress, str(found.identity), labels, ipv6, ipv4,
+        found.status,
+    )  # fmt: skip
+
+
+TEXT = Table[EndpointRow](TITLES, lambda row: _line(row, ",".join(row.labels)), padded="none")
 
 
 @endpoint.command()
@@ -136,7 +150,6 @@ def log(where: Settings, endpoint_id: int, output: str | None) -> None:
     """
     from cilium_py.endpoint import api, history, store
     from cilium_py.endpoint.history import Entry
-    from cilium_py.schema import Table
 
     form, found = where.output(output), store.load(where.paths, endpoint_id)
     if form.compat and not form.is_text:
@@ -259,7 +272,6 @@ def labels(
     cilium-py endpoint labels 1 -a tier=backend -d app=web
     """
     from cilium_py.endpoint import store, view
-    from cilium_py.schema import Table
 
     if added or deleted:
         from cilium_py.endpoint.relabel import relabel

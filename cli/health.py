@@ -15,6 +15,7 @@ from cilium_py.cli.context import Settings, output_option, settings, show
 from cilium_py.cli.health_rows import HISTORY, PathRow, document, path_rows
 from cilium_py.cli.main import LazyGroup
 from cilium_py.cli.parameters import time_option
+from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.cli.streams import printable
 from cilium_py.health import diagnosis, text, verdict
 from cilium_py.health.client import Client, NoProber, find_socket
@@ -103,7 +104,7 @@ def status(
     return verdict.exit_code(report)
 
 
-@health.command()
+@health.command("history", cls=SelectingCommand, subject=Subject("health history", Summary), arranges=True)
 @socket_option
 @output_option
 @settings
@@ -112,9 +113,10 @@ def history(where: Settings, socket_path: Path | None, output: str | None) -> No
 
     \b
     cilium-py health history
+    cilium-py health history --where 'loss_percent > 0.5' --sort p95_ns:desc
     cilium-py health history -o json | jq '.[] | select(.loss_percent > 0)'
     """
-    show(where.output(output), _client(where.paths, socket_path).history(), Summary, HISTORY)
+    list_rows(where, where.output(output), _client(where.paths, socket_path).history(), Summary, HISTORY)
 
 
 @health.command()

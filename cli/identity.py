@@ -9,13 +9,14 @@ import click
 
 from cilium_py.cli.context import Settings, output_option, settings, show
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows
 from cilium_py.endpoint import store
 from cilium_py.errors import WrongUsage
 from cilium_py.node.config import NodeConfig
 from cilium_py.policy.identities import Identities, UnknownIdentity
 from cilium_py.render import Output
 from cilium_py.render.tabular import lines
-from cilium_py.schema import Line
+from cilium_py.schema import Line, Table
 from cilium_py.schema.text import number
 
 
@@ -28,6 +29,14 @@ class IdentityRow(NamedTuple):
     endpoints: int
 
 
+SUBJECT = Subject("identity", IdentityRow)
+TEXT = Table[IdentityRow](
+    ("ID", "LABELS", "KIND", "ENDPOINTS"),
+    lambda row: (str(row.identity), ",".join(row.labels), row.kind, str(row.endpoints)),
+    padded="none",
+)
+
+
 @click.group(cls=Group)
 def identity() -> None:
     """Security identities: the numbers that stand for labels.
@@ -38,7 +47,7 @@ def identity() -> None:
     """
 
 
-@identity.command("list")
+@identity.command("list", cls=SelectingCommand, subject=SUBJECT, arranges=True)
 @click.argument("labels", nargs=-1)
 @click.option("--endpoints", is_flag=True, help="only those of this node's endpoints, and how many have each")
 @output_option
@@ -48,12 +57,17 @@ def list_(where: Settings, labels: tuple[str, ...], endpoints: bool, output: str
 
     \b
     cilium-py identity list
+    cilium-py identity list --where 'kind == endpoint and endpoints == 0'
     cilium-py identity list app=web -o json | jq '.[].identity'
     """
     known = _identities(where)
     wanted = set(known.having(labels)) if labels else set(known.labels)
     rows = (row for row in _rows(where, known) if row.identity in wanted and (row.endpoints or not endpoints))
-    _show(where.output(output), rows, endpoints)
+    form = where.output(output)
+    if asked().is_given:
+        list_rows(where, form, rows, IdentityRow, TEXT)
+    else:
+        _show(form, rows, endpoints)
 
 
 @identity.command()

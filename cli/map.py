@@ -12,9 +12,10 @@ import click
 from cilium_py.bpf.directory import pins_of
 from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.program import Program, program_ids
-from cilium_py.cli.context import Settings, output_option, settings, show
+from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.cli.groups import Group
 from cilium_py.cli.pinned import pinned_maps
+from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.errors import CiliumPyError
 from cilium_py.families import source_of
 from cilium_py.libbpf.constants import MapType
@@ -54,6 +55,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 TEXT = Table(("MAP", "TYPE", "KEY/VALUE", "USED", "MAX", "PRESSURE", "LAYOUT", "PROGRAMS"), cells, padded="none")
+SUBJECT = Subject("map", Row)
 
 
 @click.group(cls=Group)
@@ -61,7 +63,7 @@ def map() -> None:  # the name of the command
     """Every pinned map."""
 
 
-@map.command("list")
+@map.command("list", cls=SelectingCommand, subject=SUBJECT, arranges=True)
 @output_option
 @settings
 def list_(where: Settings, output: str | None) -> None:
@@ -69,12 +71,13 @@ def list_(where: Settings, output: str | None) -> None:
 
     \b
     cilium-py bpf map list
+    cilium-py bpf map list --where 'pressure > 90% or programs has tail_handle_ipv4' --sort pressure:desc
     cilium-py bpf map list -o json | jq -r '.[] | select(.pressure > 0.9).map'
     """
-    show(where.output(output), rows_of(where), Row, TEXT)
+    list_rows(where, where.output(output), rows_of(where), Row, TEXT)
 
 
-@map.command("pressure")
+@map.command("pressure", cls=SelectingCommand, subject=SUBJECT, arranges=True)
 @click.option(
     "--above", default=0.0, metavar="PERCENT", type=click.FloatRange(0, 100), help="only those at least so full"
 )
@@ -89,7 +92,7 @@ def pressure(where: Settings, above: float, output: str | None) -> None:
     """
     rows = [row for row in rows_of(where) if row.pressure is not None and row.pressure * 100 >= above]
     rows.sort(key=lambda row: (-(row.pressure or 0), row.map))
-    show(where.output(output), rows, Row, TEXT)
+    list_rows(where, where.output(output), rows, Row, TEXT)
 
 
 def rows_of(where: Settings) -> Iterator[Row]:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import click
 
 from cilium_py.bpf.map import BpfMap
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, say, settings, yes_option
 from cilium_py.cli.family import build, list_command
 from cilium_py.cli.groups import Group, StrictCommand
+from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
 from cilium_py.errors import CiliumPyError
 from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, BPF_NOEXIST, MapType
 from cilium_py.maps.multicast import (
@@ -24,6 +25,7 @@ from cilium_py.maps.multicast import (
     Row,
     Value,
     compat_group,
+    kind_of,
     parse_group,
     parse_subscriber,
     subscriber_lines,
@@ -42,6 +44,14 @@ class SubscriberRow(NamedTuple):
     subscriber: Address
     ifindex: int
     remote: bool
+
+
+SUBSCRIBERS = Table[SubscriberRow](
+    ("Group", "Subscriber", "Type"),
+    lambda row: (ip(row.group), ip(row.subscriber), kind_of(remote=row.remote)),
+    padded="none",
+)
+SUBSCRIBER = Subject("multicast subscriber", SubscriberRow)
 
 
 @click.group(cls=Group, aliases={"sub": "subscriber"})
@@ -110,8 +120,8 @@ def group_delete(where: Settings, group_address: bytes, yes: bool, dry_run: bool
         table.map.delete(key.pack())
 
 
-@subscriber.command("list")
-@click.argument("wanted", metavar="GROUP|all")
+@subscriber.command("list", cls=SelectingCommand, subject=SUBSCRIBER, arranges=True)
+@click.argument("wanted", metavar="[GROUP|all]", default="all")
 @output_option
 @settings
 def subscriber_list(where: Settings, wanted: str, output: str | None) -> None:
@@ -119,6 +129,7 @@ def subscriber_list(where: Settings, wanted: str, output: str | None) -> None:
 
     \b
     cilium-py bpf multicast subscriber list all
+    cilium-py bpf multicast subscriber list --addr 10.0.0.0/8 --where remote
     cilium-py bpf multicast subscriber list 229.0.0.1 -o json | jq -r '.[].subscriber'
     """
     form = where.output(output)
@@ -127,15 +138,16 @@ def subscriber_list(where: Settings, wanted: str, output: str | None) -> None:
             rows = list(table.rows())
     else:
         rows = [one_group(where, parse_group(wanted))]
-    if form.is_text:
+    if form.is_text and not asked().is_given:
         click.echo(SUBSCRIBER_TITLES)
         for row in sorted(rows):
             click.echo("\n".join(subscriber_lines(row)))
     elif form.compat:
+        no_options_in_compat(form)
         show_as_cilium_dbg(form, rows)
     else:
         flat = (SubscriberRow(row.group, *each) for row in sorted(rows) for each in row.subscribers)
-        show(form, flat, SubscriberRow, Table((), lambda _row: ()))
+        list_rows(where, form, flat, SubscriberRow, SUBSCRIBERS)
 
 
 def one_group(where: Settings, group_address: bytes) -> Row:

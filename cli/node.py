@@ -8,15 +8,19 @@ from typing import NamedTuple
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
+from cilium_py.cli.groups import Group
 from cilium_py.cli.node_setup import init, remove
 from cilium_py.cli.parameters import address
+from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.errors import WrongUsage
 from cilium_py.node import peers
 from cilium_py.node.config import NodeConfig
 from cilium_py.node.roster import DEFAULT_CLUSTER, Address, KnownNode, checked_name
 from cilium_py.paths import NodePaths
+from cilium_py.schema import Address as Packed
 from cilium_py.schema import Table
+from cilium_py.schema.text import ip
 
 
 class NodeRow(NamedTuple):
@@ -24,20 +28,22 @@ class NodeRow(NamedTuple):
 
     name: str
     local: bool
-    ipv4: str
-    ipv6: str
-    health_ipv4: str
-    health_ipv6: str
+    ipv4: Packed | None
+    ipv6: Packed | None
+    health_ipv4: Packed | None
+    health_ipv6: Packed | None
     secondary: list[str]
 
 
 COLUMNS = Table[NodeRow](
     ("NAME", "IPv4", "IPv6", "HEALTH IPv4", "HEALTH IPv6", "SECONDARY"),
     lambda row: (
-        row.name + (" (localhost)" if row.local else ""), row.ipv4 or "-", row.ipv6 or "-", row.health_ipv4 or "-",
-        row.health_ipv6 or "-", ",".join(row.secondary) or "-",
+        row.name + (" (localhost)" if row.local else ""),
+        *(ip(each) if each else "-" for each in (row.ipv4, row.ipv6, row.health_ipv4, row.health_ipv6)),
+        ",".join(row.secondary) or "-",
     ),
-)  # fmt: skip
+)
+SUBJECT = Subject("node", NodeRow)
 
 
 def _addresses(_ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[Address, ...]:
@@ -53,7 +59,7 @@ def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return [name for name in names if name.startswith(incomplete)]
 
 
-@click.group()
+@click.group(cls=Group)
 def node() -> None:
     """The nodes of the cluster, as this node knows them.
 
@@ -63,7 +69,7 @@ def node() -> None:
     """
 
 
-@node.command("list")
+@node.command("list", cls=SelectingCommand, subject=SUBJECT, arranges=True)
 @output_option
 @settings
 def list_(where: Settings, output: str | None) -> None:
@@ -71,6 +77,7 @@ def list_(where: Settings, output: str | None) -> None:
 
     \b
     cilium-py node list
+    cilium-py node list --where 'not local and health_ipv4 == none'
     cilium-py node list -o json | jq -r '.[].ipv4'
     """
     config = NodeConfig.load(where.paths)
@@ -81,12 +88,16 @@ def list_(where: Settings, output: str | None) -> None:
     rows = (
         NodeRow(
             found.full_name, found.full_name == own.full_name,
-            str(found.ipv4 or ""), str(found.ipv6 or ""), str(found.health_ipv4 or ""), str(found.health_ipv6 or ""),
+            _packed(found.ipv4), _packed(found.ipv6), _packed(found.health_ipv4), _packed(found.health_ipv6),
             [str(address) for address in found.secondary],
         )
         for found in known
     )  # fmt: skip
-    show(where.output(output), rows, NodeRow, COLUMNS)
+    list_rows(where, where.output(output), rows, NodeRow, COLUMNS)
+
+
+def _packed(address: Address | None) -> bytes | None:
+    return address.packed if address is not None else None
 
 
 @node.command()

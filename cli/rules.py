@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, say, settings, yes_option
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows
 from cilium_py.cli.trace import trace
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.policy import document, parse, repository
@@ -20,7 +21,7 @@ from cilium_py.policy.repository import Repository
 from cilium_py.policy.rule import Direction, Rule
 from cilium_py.render import write_value
 from cilium_py.render.tabular import lines
-from cilium_py.schema import Line, Table
+from cilium_py.schema import Table
 
 
 class RuleRow(NamedTuple):
@@ -55,6 +56,13 @@ RULES = Table[RuleRow](
     ),
     padded="none",
 )  # fmt: skip
+
+
+SELECTORS = Table[SelectorRow](
+    ("SELECTOR", "LABELS", "USERS", "IDENTITIES"),
+    lambda row: (row.selector, " ".join(row.labels), str(row.users), ",".join(map(str, row.identities))),
+    padded="none",
+)
 
 
 @click.group(cls=Group)
@@ -121,7 +129,7 @@ def validate(path: str, printed: bool, verbose: bool) -> None:
     click.echo("All policy elements are valid.")
 
 
-@policy.command("list")
+@policy.command("list", cls=SelectingCommand, subject=Subject("policy", RuleRow), arranges=True)
 @output_option
 @settings
 def list_(where: Settings, output: str | None) -> None:
@@ -129,10 +137,11 @@ def list_(where: Settings, output: str | None) -> None:
 
     \b
     cilium-py policy list
+    cilium-py policy list --where 'name ~ web and ingress_deny > 0'
     cilium-py policy list -o json | jq '.[] | select(.egress_deny > 0).name'
     """
     current = repository.load(where.paths)
-    show(where.output(output), (_row(n, w) for n, w in current.written.items()), RuleRow, RULES)
+    list_rows(where, where.output(output), (_row(n, w) for n, w in current.written.items()), RuleRow, RULES)
 
 
 @policy.command()
@@ -206,7 +215,7 @@ def delete(where: Settings, labels: tuple[str, ...], every: bool, output: str | 
         _print(form, [written.spec for written in found.values()], revision)
 
 
-@policy.command()
+@policy.command("selectors", cls=SelectingCommand, subject=Subject("policy selectors", SelectorRow), arranges=True)
 @click.option("-v", "--verbose", is_flag=True, help="all labels of the rules, not only their names")
 @output_option
 @settings
@@ -215,14 +224,15 @@ def selectors(where: Settings, verbose: bool, output: str | None) -> None:
 
     \b
     cilium-py policy selectors
+    cilium-py policy selectors --where 'users > 1' --columns selector,users
     cilium-py policy selectors -o json | jq '.[] | select(.identities == []).selector'
     """
     form = where.output(output)
     rows = list(_selectors(where))
-    if not form.is_text:
-        show(form, rows, SelectorRow, Line[SelectorRow](str))
+    if asked().is_given or not form.is_text:
+        list_rows(where, form, rows, SelectorRow, SELECTORS)
         return
-    for line in lines(("SELECTOR", "LABELS", "USERS", "IDENTITIES"), _selector_cells(where, rows, verbose), "none"):
+    for line in lines(SELECTORS.titles, _selector_cells(where, rows, verbose), "none"):
         click.echo(line.rstrip())
 
 

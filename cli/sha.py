@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 import click
 
-from cilium_py.cli.context import Settings, output_option, settings, show
+from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
 from cilium_py.errors import CiliumPyError
 from cilium_py.node import templates
 from cilium_py.node.templates import TemplateUse
@@ -26,7 +27,7 @@ def sha() -> None:
     """Datapath templates."""
 
 
-@sha.command("list")
+@sha.command("list", cls=SelectingCommand, subject=Subject("sha", TemplateUse), arranges=True)
 @output_option
 @settings
 def list_(where: Settings, output: str | None) -> None:
@@ -34,17 +35,20 @@ def list_(where: Settings, output: str | None) -> None:
 
     \b
     cilium-py bpf sha list
+    cilium-py bpf sha list --where 'problem != ""'
     """
     form = where.output(output)
+    no_options_in_compat(form)
     found = templates.uses(where.paths)
     if form.compat and not form.is_text:
         from cilium_py.render.compat import write_document
 
         write_document(sys.stdout.buffer, form, {name(use): list(map(str, use.endpoints)) for use in found})
-    elif form.is_text:
+    elif form.is_text and not asked().is_given:
         write_text(lines(TITLES, cells(found), titles_when_empty=False))
     else:
-        show(form, found, TemplateUse, Table(TITLES, lambda use: (name(use), str(use.endpoints))))
+        text = Table[TemplateUse](TITLES, lambda use: (name(use), ",".join(map(str, use.endpoints))), padded="none")
+        list_rows(where, form, found, TemplateUse, text)
 
 
 def name(use: TemplateUse) -> str:

@@ -12,17 +12,19 @@ import click
 from cilium_py.bpf.directory import pins_of
 from cilium_py.cli.context import Settings, output_option, say, settings, show
 from cilium_py.cli.groups import Group
+from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows
 from cilium_py.cli.streams import printable
 from cilium_py.errors import Partial, WrongUsage
 from cilium_py.libbpf.constants import MapType
 from cilium_py.schema import Line, Table
+from cilium_py.snapshot.diff import Change
 from cilium_py.snapshot.open import recording
 from cilium_py.snapshot.recording import Recording
 from cilium_py.snapshot.saved import Snapshot
 from cilium_py.table import explained
 
 if TYPE_CHECKING:
-    from cilium_py.snapshot.diff import Change, Count
+    from cilium_py.snapshot.diff import Count
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,7 +92,7 @@ def save_(where: Settings, file: Path, force: bool) -> None:
         raise Partial(f"{', '.join(torn)}: changed while being read, entries may be missing", "save once more")
 
 
-@snapshot.command("list")
+@snapshot.command("list", cls=SelectingCommand, subject=Subject("snapshot", Row), arranges=True)
 @file_argument("file")
 @output_option
 @settings
@@ -99,6 +101,7 @@ def list_(where: Settings, file: Path, output: str | None) -> None:
 
     \b
     cilium-py snapshot list before.snap
+    cilium-py snapshot list before.snap --where 'entries > 0' --sort entries:desc
     cilium-py snapshot list cilium-sysdump.zip -o json
     """
     with recording(file) as opened:
@@ -106,7 +109,7 @@ def list_(where: Settings, file: Path, output: str | None) -> None:
         if isinstance(opened, Snapshot):
             about = opened.manifest.about
             say(f"taken {about.taken} on {about.host}, Linux {about.kernel}, of {about.bpf_root}")
-    show(where.output(output), rows, Row, TEXT)
+    list_rows(where, where.output(output), rows, Row, TEXT)
 
 
 def row_of(opened: Recording, name: str) -> Row:
@@ -146,7 +149,7 @@ def count_cells(row: Count) -> tuple[str, ...]:
 COUNTS = Table(("MAP", "BEFORE", "AFTER", "ADDED", "REMOVED", "CHANGED"), count_cells, padded="none")
 
 
-@snapshot.command("diff")
+@snapshot.command("diff", cls=SelectingCommand, subject=Subject("snapshot diff", Change))
 @file_argument("before")
 @file_argument("after", required=False)
 @click.option("--map", "maps", multiple=True, metavar="PIN", help="of this map alone; repeat")
@@ -165,6 +168,7 @@ def diff_(
     \b
     cilium-py snapshot diff before.snap after.snap
     cilium-py snapshot diff before.snap --map cilium_ct4_global --only removed
+    cilium-py snapshot diff before.snap --where 'entry ~ 10.0.0.7 or fields has identity'
     cilium-py snapshot diff before.snap --count
     """
     from cilium_py.snapshot import diff
@@ -181,7 +185,9 @@ def diff_(
         if unknown:
             raise WrongUsage(f"{unknown[0]}: no such map on either side", "cilium-py snapshot list shows what there is")
         if count:
+            if asked().is_given:
+                raise WrongUsage("--count is of whole maps", "--map and --only narrow it")
             show(form, diff.counts(old, new, maps), diff.Count, COUNTS)
             return
         found = (change for change in diff.changes(old, new, maps) if not only or change.change in only)
-        show(form, found, diff.Change, Line(change_line))
+        list_rows(where, form, found, Change, Line(change_line))

@@ -21,6 +21,7 @@ from cilium_py.schema import (
     GoStruct,
     GoType,
     InnerMap,
+    Kind,
     Layout,
     MapDef,
     Pair,
@@ -76,12 +77,15 @@ def cells(row: Row) -> tuple[str]:
     return (ip(row.group),)
 
 
+def kind_of(*, remote: bool) -> str:
+    return "Remote Node" if remote else "Local Endpoint"
+
+
 def subscriber_lines(row: Row) -> Iterator[str]:
     """Columns of `multicast subscriber list`: the group beside its first subscriber, or alone if it has none."""
     group = ip(row.group)
     for subscriber in row.subscribers:
-        kind = "Remote Node" if subscriber.remote else "Local Endpoint"
-        yield f"{group:{COLUMN}}{ip(subscriber.address):{COLUMN}}{kind:{COLUMN}}"
+        yield f"{group:{COLUMN}}{ip(subscriber.address):{COLUMN}}{kind_of(remote=subscriber.remote):{COLUMN}}"
         group = ""
     if group:
         yield f"{group:{COLUMN}}"
@@ -126,7 +130,7 @@ MAP = MapDef(
     summary="Multicast groups",
     row=Row,
     text=Table(("Group Address",), cells, padded="none"),
-    sources=(Source("cilium_mcast_group_outer_v4_map", (Layout("1.16", Key, InnerMap, decode),)),),
+    sources=(Source("cilium_mcast_group_outer_v4_map", (Layout("1.16", Key, InnerMap, decode, Kind.MAPS),)),),
     order=group_of,
     compat=GoList(compat_item, order=group_of),
 )

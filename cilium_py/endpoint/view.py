@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
+from cilium_py.schema import Address
 
 from . import status
 from .model import Endpoint
@@ -23,8 +24,8 @@ class EndpointRow(NamedTuple):
     policy_egress: str
     identity: int
     labels: list[str]
-    ipv6: str
-    ipv4: str
+    ipv6: Address | None
+    ipv4: Address | None
     status: str
 
 
@@ -65,8 +66,8 @@ def row(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> EndpointRow:
         policy_egress=status.policy_words(endpoint.enforces_egress, endpoint),
         identity=endpoint.identity,
         labels=list(endpoint.labels),
-        ipv6=str(endpoint.ipv6 or ""),
-        ipv4=str(endpoint.ipv4 or ""),
+        ipv6=endpoint.ipv6.packed if endpoint.ipv6 else None,
+        ipv4=endpoint.ipv4.packed if endpoint.ipv4 else None,
         status=status.state_of(paths, node, endpoint),
     )
 

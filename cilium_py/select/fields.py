@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from cilium_py.errors import WrongUsage
 from cilium_py.schema import Address, Mac, Prefix
-from cilium_py.schema.derived import Derived, Left, Since, Summary
+from cilium_py.schema.derived import FAMILIES, AddressFamily, Derived, Left, Since, Summary
 from cilium_py.select.moment import Moment
 
 
@@ -18,6 +18,7 @@ class Kind(Enum):
     """What a field holds, and so what it can be compared with."""
 
     NUMBER = "a number"
+    DECIMAL = "a decimal number"
     TEXT = "a word"
     FLAG = "yes or no"
     ADDRESS = "an address"
@@ -45,6 +46,7 @@ KINDS: tuple[tuple[Any, Kind], ...] = (
     (Prefix, Kind.PREFIX),
     (bool, Kind.FLAG),
     (int, Kind.NUMBER),
+    (float, Kind.DECIMAL),
     (str, Kind.TEXT),
     (list[str], Kind.NAMES),
 )
@@ -56,7 +58,7 @@ def fields_of(row: type[tuple[Any, ...]], derived: Iterable[Derived] = ()) -> Fi
     names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
     own = {name: Field(name, _kind(hints[name]), index) for index, name in enumerate(names)}
     return own | {
-        each.name: Field(each.name, Kind.TEXT if isinstance(each, Summary) else Kind.TIME, derived=each)
+        each.name: Field(each.name, Kind.TIME if isinstance(each, (Left, Since)) else Kind.TEXT, derived=each)
         for each in derived
     }
 
@@ -83,6 +85,9 @@ def reader(field: Field, fields: Fields, moment: Moment) -> Callable[[Any], Any]
     match field.derived:
         case Summary(of=summarise):
             return summarise
+        case AddressFamily(of=name):
+            address = fields[name].index
+            return lambda row: FAMILIES.get(len(row[address] or b""), "")
         case Left(of=name, ticks=ticks):
             at, now, seconds = fields[name].index, moment.now(ticks), moment.seconds(ticks)
             return lambda row: seconds(row[at]) - now

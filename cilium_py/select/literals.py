@@ -35,6 +35,14 @@ def integer(text: str) -> int:
     return number(text.replace("_", ""), "a number", MOST)
 
 
+def decimal(text: str) -> float:
+    """0.95, 95% or a whole number. Raises WrongUsage."""
+    plain, percent = text.removesuffix("%"), text.endswith("%")
+    if not re.fullmatch(r"\d{1,18}(\.\d{1,9})?", plain):
+        raise WrongUsage(f"{text!r} is not a number", "give one like 0.95 or 95%")
+    return float(plain) / 100 if percent else float(plain)
+
+
 def network(text: str) -> tuple[bytes, int]:
     """A CIDR or one address; an IPv4-mapped address is the IPv4 address. Raises WrongUsage."""
     base, length = parse_prefix(text)
@@ -50,6 +58,8 @@ def compared(field: Field, operator: Operator, text: str) -> Node:
     match field.kind:
         case Kind.NUMBER:
             return Compare(field, operator, integer(text))
+        case Kind.DECIMAL:
+            return Compare(field, operator, decimal(text))
         case Kind.TIME:
             return Compare(field, operator, duration(text))
         case _ if ordered:
@@ -67,6 +77,8 @@ def one_of(field: Field, text: str) -> Node:
             if integer(least) > integer(most):
                 raise WrongUsage(f"{text!r} is an empty range", "give the smaller number first")
             return all_of(Compare(field, ">=", integer(least)), Compare(field, "<=", integer(most)))
+        case Kind.DECIMAL:
+            return Compare(field, "==", decimal(text))
         case Kind.TIME:
             return Compare(field, "==", duration(text))
         case Kind.TEXT:

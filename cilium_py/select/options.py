@@ -160,7 +160,7 @@ OPTIONS = (
     Option("--port", "PORT", "any port of the row", ports, port),
     option("--proto", "NAME", "protocol: TCP, UDP, ICMP, ... or its number", by_name("protocol")),
     option("--dir", "NAME", "direction", by_name("direction")),
-    option("--state", "NAME", "state", by_name("state", "backend_state")),
+    option("--state", "NAME", "state", by_name("state", "backend_state", "status")),
     option("--flag", "NAME", "a flag that is set", flags, Has),
     Option("--identity", "ID", "security identity: a number, a reserved name, a label", identities, identity),
     Option("--endpoint", "ID", "endpoint, or either end of a connection is an address of it", endpoints, endpoint),

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -15,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cilium_py.cli.main import cilium_py, run
+from cilium_py.cli.select import SelectingCommand
+from cilium_py.select.options import OPTIONS
 
 PROGRAM = "cilium-py"
 
@@ -74,8 +77,25 @@ def test_help_has_an_example(path: tuple[str, ...]) -> None:
     own = [(example, depth) for example in examples for call, depth in calls if example.startswith(" ".join(call))]
     assert own, f"no example in the help of {' '.join(path)}"
     for example, depth in own:
-        words = shlex.split(example.partition(" | ")[0].partition(" >")[0].partition("    ")[0])
+        words = list(takewhile(lambda word: word[:1] not in "|>", shlex.split(example.partition("    ")[0])))
         command.make_context(path[-1], words[1 + depth :], parent=context.parent, resilient_parsing=True)
+
+
+LISTS = ("list", "pressure", "selectors", "history")
+"""The names of commands that show rows."""
+SHARED = ("--where", "--sort", "--limit", "--columns", "--count", "--stats", "--not")
+
+
+@pytest.mark.parametrize("path", [path for path in leaves() if path[-1] in LISTS], ids=" ".join)
+def test_every_list_selects(path: tuple[str, ...]) -> None:
+    """With the options that every list has, and those that its rows can answer."""
+    command, _ = command_at(path)
+    assert isinstance(command, SelectingCommand)
+    fields = command.subject.fields()
+    shown = {name for option in command.selecting if not option.hidden for name in option.opts if name[:2] == "--"}
+    assert shown == {*SHARED, *(option.name for option in OPTIONS if option.answers(fields))}
+    for option in command.selecting:
+        assert option.shell_complete(click.Context(command), "") is not None
 
 
 def test_a_wrong_word_names_a_close_one() -> None:
