@@ -24,7 +24,7 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Itera
     match shape:
         case GoTable():
             if output.is_text and shape.text:
-                rows = (entry.row for entry in chain.from_iterable(maps))
+                rows = sorted((entry.row for entry in chain.from_iterable(maps)), key=shape.text.cells)
                 write_lines(stream, tabular.text_lines(shape.text, rows))
                 return
             groups = grouped(shape, chain.from_iterable(maps))

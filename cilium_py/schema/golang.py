@@ -107,7 +107,7 @@ class GoTable(Generic[R]):
     """The key's text and the value's; a key that comes twice has both values."""
     titles_when_empty: bool = False
     text: Table[R] | None = None
-    """A table of the rows in place of the two columns."""
+    """A table of the rows, sorted by their texts, in place of the two columns."""
     empty_without_map: bool = False
     """Maps that are not pinned print like empty ones."""
 
