@@ -24,8 +24,8 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Itera
     match shape:
         case GoTable():
             if output.is_text and shape.text:
-                rows = sorted((entry.row for entry in chain.from_iterable(maps)), key=shape.text.cells)
-                write_lines(stream, tabular.text_lines(shape.text, rows))
+                cells = sorted(tuple(shape.text.cells(entry.row)) for entry in chain.from_iterable(maps))
+                write_lines(stream, tabular.lines(shape.text.titles, cells, shape.text.padded, shape.titles_when_empty))
                 return
             groups = grouped(shape, chain.from_iterable(maps))
             if output.is_text:
