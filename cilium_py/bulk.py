@@ -199,7 +199,7 @@ class _Kernel:
         return arranged(table, by) if by else table.batches()
 
     def rows(self, table: OpenTable[Any], batch: Batch) -> Iterator[Any]:
-        return starmap(table.layout.decode, table.unpacked(batch))
+        return starmap(table.layout.decode, table.pairs_of(batch))
 
     def program(self, table: OpenTable[Any]) -> Program | None:
         """What the kernel is to write of this table's rows; None if Python must."""

@@ -46,24 +46,13 @@ class OpenTable(Generic[R]):
             if wanted is not None:
                 yield wanted
 
-    def pairs_of(self, batch: Batch) -> Iterator[tuple[Any, Any]]:
-        """The (key, value) of a batch as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
-        key, value = self.layout.key, self.layout.value
-        keys = key.unpack_many(batch.keys)
-        if self.map.per_cpu:
-            room = self.map.value_room
-            return ((each, total(value, batch.values[at * room : (at + 1) * room])) for at, each in enumerate(keys))
-        if value is InnerMap:
-            return with_inner(zip(keys, InnerMap.unpack_many(batch.values), strict=True), self.map.held)
-        return zip(keys, value.unpack_many(batch.values), strict=True)
-
     def entries(self) -> Iterator[tuple[Any, Any]]:
         """Every (key, value) as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
         for batch in self.batches():
-            yield from self.unpacked(batch)
+            yield from self.pairs_of(batch)
 
-    def unpacked(self, batch: Batch) -> Iterable[tuple[Any, Any]]:
-        """The entries of a batch. See entries."""
+    def pairs_of(self, batch: Batch) -> Iterator[tuple[Any, Any]]:
+        """The (key, value) of a batch as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
         key, value = self.layout.key, self.layout.value
         keys = key.unpack_many(batch.keys)
         if self.map.per_cpu:
@@ -145,17 +134,19 @@ def open_source(
 
 
 def choose(source: Source[R], opened: BpfMap, path: Path, release: str | None = None) -> Layout[R]:
-    """The layout that the map's sizes, then `release` (--layout) or its BTF leave."""
+    """The layout that the map's sizes and kind, then `release` (--layout) or its BTF leave."""
     info = opened.info
-    fitting = [a for a in source.layouts if (a.key.size, a.value.size) == (info.key_size, info.value_size)]
-    if not fitting:
+    of_size = [a for a in source.layouts if (a.key.size, a.value.size) == (info.key_size, info.value_size)]
+    if not of_size:
         known = ", ".join(dict.fromkeys(f"{a.key.size}/{a.value.size} ({a.release})" for a in source.layouts))
         raise LayoutMismatch(
             f"{path}: key and value are {info.key_size}/{info.value_size} bytes, known are {known}",
             "this release of Cilium has a layout that cilium-py does not know yet",
         )
-    if (fitting[0].value is InnerMap) != info.type_name.endswith("_of_maps"):
-        raise LayoutMismatch(f"{path}: a {info.type_name}, which is not what is known by that name")
+    fitting = [a for a in of_size if info.type_name in a.kind.value]
+    if not fitting:
+        known = ", ".join(dict.fromkeys(str(a.kind) for a in of_size))
+        raise LayoutMismatch(f"{path}: the map is of type {info.type_name}, known by that name is {known}")
     if release is not None:
         forced = [a for a in fitting if a.release == release]
         if not forced:

@@ -72,13 +72,13 @@ def of_family(definition: MapDef[Any], path: str) -> Target:
 
 
 def add_verbs(group: Group, target: Target, *, delete: bool = True) -> None:
-    """Give a group the verbs, made when they are called; `delete` only where it has none of its own."""
+    """Give a group the verbs, made when they are called; `delete` only where it has none and the kernel can."""
     group.makers |= {
         "count": lambda: count_command(target),
         "watch": lambda: _watch(target),
         "top": lambda: _top(target),
     }
-    if delete:
+    if delete and target.definition.can_delete:
         group.makers["delete"] = lambda: delete_command(target)
 
 

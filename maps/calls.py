@@ -8,7 +8,7 @@ names that start alike.
 
 from typing import NamedTuple
 
-from cilium_py.schema import Layout, MapDef, Source, Struct, Table, layout, u32
+from cilium_py.schema import Kind, Layout, MapDef, Source, Struct, Table, layout, u32
 
 
 @layout(size=4)
@@ -37,7 +37,7 @@ def cells(row: Row) -> tuple[str, ...]:
     return row.map, str(row.slot), str(row.program_id), row.program
 
 
-LAYOUTS = (Layout("1.12", Key, Value, decode),)
+LAYOUTS = (Layout("1.12", Key, Value, decode, Kind.PROGRAMS),)
 
 MAP = MapDef(
     command=("calls",),

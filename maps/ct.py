@@ -337,6 +337,6 @@ MAP = MapDef(
     derived=(
         Left("remaining", "expires"),
         Since("idle", ("last_rx_report", "last_tx_report")),
-        Summary("state", state),
+        Summary("state", state, ("protocol", "rx_flags_seen", "tx_flags_seen", "flags")),
     ),
 )

@@ -1,4 +1,4 @@
-"""Devices (1.19 on): the MAC of each interface that programs run on, in an array by interface index.
+"""Devices (1.19 on): the MAC of each interface that programs run on, by interface index.
 
 struct device_state {
     union macaddr mac;
@@ -6,7 +6,7 @@ struct device_state {
     __u16 pad2; __u32 pad3;
 };
 
-An entry without a MAC that is not a layer-3 device is not in use.
+The map was an array at first, and is a hash now. An entry without a MAC that is not a layer-3 device is not in use.
 """
 
 from typing import Annotated, NamedTuple, TypeAlias
@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 from cilium_py.schema import (
     Bits,
     Int,
+    Kind,
     Layout,
     Mac,
     MapDef,
@@ -65,6 +66,11 @@ MAP = MapDef(
     summary="Interfaces that programs run on",
     row=Row,
     text=Table(("IFINDEX", "MAC", "LAYER 3"), cells, padded="none"),
-    sources=(Source("cilium_devices", (Layout("1.19", Key, State, decode),)),),
+    sources=(
+        Source(
+            "cilium_devices",
+            (Layout("1.20", Key, State, decode), Layout("1.19", Key, State, decode, Kind.ARRAY)),
+        ),
+    ),
     keep=in_use,
 )

@@ -22,6 +22,7 @@ from cilium_py.schema import (
     GoList,
     GoStruct,
     GoType,
+    Kind,
     Layout,
     MapDef,
     Pair,
@@ -150,15 +151,15 @@ MAP = MapDef(
     sources=(
         Source(
             "cilium_egress_gw_policy_v4_v2",
-            (Layout("1.20", Key4, EntryWithInterface4, decode_with_interface),),
+            (Layout("1.20", Key4, EntryWithInterface4, decode_with_interface, Kind.TRIE),),
             replaces="cilium_egress_gw_policy_v4",
         ),
-        Source("cilium_egress_gw_policy_v4", (Layout("1.12", Key4, Entry4, decode),)),
+        Source("cilium_egress_gw_policy_v4", (Layout("1.12", Key4, Entry4, decode, Kind.TRIE),)),
         Source(
             "cilium_egress_gw_policy_v6",
             (
-                Layout("1.18.0", Key6, EntryWithInterface6, decode_with_interface),
-                Layout("1.18-dev", Key6, Entry6, decode),
+                Layout("1.18.0", Key6, EntryWithInterface6, decode_with_interface, Kind.TRIE),
+                Layout("1.18-dev", Key6, Entry6, decode, Kind.TRIE),
             ),
         ),
     ),

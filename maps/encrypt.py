@@ -7,7 +7,7 @@ struct encrypt_config {
 
 from typing import NamedTuple
 
-from cilium_py.schema import Layout, MapDef, Source, Struct, Table, layout, u8, u32
+from cilium_py.schema import Kind, Layout, MapDef, Source, Struct, Table, layout, u8, u32
 
 
 @layout(size=4)
@@ -37,5 +37,5 @@ MAP = MapDef(
     summary="IPsec key in use",
     row=Row,
     text=Table(("KEY ID",), cells, padded="none"),
-    sources=(Source("cilium_encrypt_state", (Layout("1.12", Key, Value, decode),)),),
+    sources=(Source("cilium_encrypt_state", (Layout("1.12", Key, Value, decode, Kind.ARRAY),)),),
 )

@@ -19,6 +19,7 @@ from cilium_py.schema import (
     Bits,
     GoTable,
     Int,
+    Kind,
     MapDef,
     Pair,
     Prefix,
@@ -228,12 +229,15 @@ def value_fields(
     return {**fields, "tunnel_endpoint": endpoint, **({"flags": 1} if skip_tunnel else {})}
 
 
-LAYOUTS = (declared("1.19", Row, Key, Value19, COLUMNS_19), declared("1.18", Row, Key, Value, COLUMNS))
+LAYOUTS = (
+    declared("1.19", Row, Key, Value19, COLUMNS_19, Kind.TRIE),
+    declared("1.18", Row, Key, Value, COLUMNS, Kind.TRIE),
+)
 LAYOUTS_V1 = (
-    declared("1.16", Row, Key, Value16, COLUMNS_16),
-    declared("1.15", Row, Key, Value15, COLUMNS_14),
-    declared("1.14", Row, Key14, Value14, COLUMNS_14),
-    declared("1.12", Row, Key12, Value12, COLUMNS_12),
+    declared("1.16", Row, Key, Value16, COLUMNS_16, Kind.TRIE),
+    declared("1.15", Row, Key, Value15, COLUMNS_14, Kind.TRIE),
+    declared("1.14", Row, Key14, Value14, COLUMNS_14, Kind.TRIE),
+    declared("1.12", Row, Key12, Value12, COLUMNS_12, Kind.TRIE),
 )
 
 MAP = MapDef(

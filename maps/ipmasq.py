@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cilium_py.schema import (
     GoList,
+    Kind,
     Layout,
     MapDef,
     Pair,
@@ -70,8 +71,8 @@ MAP = MapDef(
     row=Row,
     text=Table(("IP PREFIX/ADDRESS", ""), cells, titles_when_empty=False),
     sources=(
-        Source("cilium_ipmasq_v4", (Layout("1.12", Key4, Value, decode),)),
-        Source("cilium_ipmasq_v6", (Layout("1.14", Key6, Value, decode),)),
+        Source("cilium_ipmasq_v4", (Layout("1.12", Key4, Value, decode, Kind.TRIE),)),
+        Source("cilium_ipmasq_v6", (Layout("1.14", Key6, Value, decode, Kind.TRIE),)),
     ),
     order=order,
     compat=GoList(compat_item, empty_without_map=True),

@@ -8,7 +8,7 @@ configured with (a prime number).
 import struct
 from typing import NamedTuple
 
-from cilium_py.schema import GoTable, InnerMap, Layout, MapDef, Pair, Source, Struct, Table, be16, layout
+from cilium_py.schema import GoTable, InnerMap, Kind, Layout, MapDef, Pair, Source, Struct, Table, be16, layout
 from cilium_py.schema.golang import words
 
 
@@ -53,8 +53,8 @@ MAP = MapDef(
     row=Row,
     text=Table(TITLES, cells),
     sources=(
-        Source("cilium_lb4_maglev", (Layout("1.12", Key, InnerMap, decode_4),)),
-        Source("cilium_lb6_maglev", (Layout("1.12", Key, InnerMap, decode_6),)),
+        Source("cilium_lb4_maglev", (Layout("1.12", Key, InnerMap, decode_4, Kind.MAPS),)),
+        Source("cilium_lb6_maglev", (Layout("1.12", Key, InnerMap, decode_6, Kind.MAPS),)),
     ),
     order=tuple,
     compat=GoTable(TITLES, compat_entry, titles_when_empty=True, empty_without_map=True),

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from cilium_py.schema import (
     GoTable,
+    Kind,
     Layout,
     MapDef,
     Pair,
@@ -83,8 +84,8 @@ MAP = MapDef(
     row=Row,
     text=Table(TITLES, cells),
     sources=(
-        Source("cilium_lb4_source_range", (Layout("1.12", Key4, Value, decode),)),
-        Source("cilium_lb6_source_range", (Layout("1.12", Key6, Value, decode),)),
+        Source("cilium_lb4_source_range", (Layout("1.12", Key4, Value, decode, Kind.TRIE),)),
+        Source("cilium_lb6_source_range", (Layout("1.12", Key6, Value, decode, Kind.TRIE),)),
     ),
     order=order,
     compat=GoTable(TITLES, compat_entry, titles_when_empty=True, empty_without_map=True),

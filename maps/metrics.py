@@ -20,6 +20,7 @@ from cilium_py.schema import (
     GoStruct,
     GoType,
     Int,
+    Kind,
     Layout,
     MapDef,
     Pair,
@@ -138,7 +139,15 @@ MAP = MapDef(
     summary="Packets and bytes forwarded and dropped, by reason",
     row=Row,
     text=Table(TITLES, cells, padded="none", titles_when_empty=False),
-    sources=(Source("cilium_metrics", (Layout("1.16", Key, Value, decode), Layout("1.12", Key12, Value, decode_12))),),
+    sources=(
+        Source(
+            "cilium_metrics",
+            (
+                Layout("1.16", Key, Value, decode, Kind.PER_CPU_HASH),
+                Layout("1.12", Key12, Value, decode_12, Kind.PER_CPU_HASH),
+            ),
+        ),
+    ),
     order=order,
     can_flush=True,
     compat=GoList(

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from cilium_py.schema import GoList, GoStruct, GoType, Layout, Line, MapDef, Pair, Source, Struct, layout, u32
+from cilium_py.schema import GoList, GoStruct, GoType, Kind, Layout, Line, MapDef, Pair, Source, Struct, layout, u32
 
 
 @layout(size=4)
@@ -52,8 +52,8 @@ MAP = MapDef(
     row=Row,
     text=Line(line),
     sources=(
-        Source("cilium_snat_v4_alloc_retries", (Layout("1.18", Key, Value, decode_4),), family=4),
-        Source("cilium_snat_v6_alloc_retries", (Layout("1.18", Key, Value, decode_6),), family=6),
+        Source("cilium_snat_v4_alloc_retries", (Layout("1.18", Key, Value, decode_4, Kind.PER_CPU_ARRAY),), family=4),
+        Source("cilium_snat_v6_alloc_retries", (Layout("1.18", Key, Value, decode_6, Kind.PER_CPU_ARRAY),), family=6),
     ),
     compat=GoList(compat_item, document_per_map=True),
 )

@@ -21,6 +21,7 @@ from cilium_py.schema import (
     GoStruct,
     GoType,
     Int,
+    Kind,
     Layout,
     MapDef,
     Named,
@@ -259,7 +260,7 @@ TITLES = ("POLICY", "DIRECTION", "IDENTITY", "PORT/PROTO", "PROXY PORT", "AUTH T
 LABEL_TITLE = "LABELS (source:key[=value])"
 EMPTY = "Policy stats empty. Perhaps the policy enforcement is disabled?"
 
-LAYOUT_19 = Layout("1.19", Key, Entry19, decode_19)
+LAYOUT_19 = Layout("1.19", Key, Entry19, decode_19, Kind.TRIE)
 
 MAP = MapDef(
     command=("policy",),
@@ -270,10 +271,15 @@ MAP = MapDef(
         Source("cilium_policy_v3_{}", (LAYOUT_19,)),
         Source(
             "cilium_policy_v2_{}",
-            (LAYOUT_19, Layout("1.18", Key, Entry, decode), Layout("1.17", Key, Entry17, decode_17)),
+            (
+                LAYOUT_19,
+                Layout("1.18", Key, Entry, decode, Kind.TRIE),
+                Layout("1.17", Key, Entry17, decode_17, Kind.TRIE),
+            ),
         ),
         Source(
-            "cilium_policy_{}", (Layout("1.14", Key, Entry14, decode_14), Layout("1.12", Key12, Entry12, decode_12))
+            "cilium_policy_{}",
+            (Layout("1.14", Key, Entry14, decode_14, Kind.TRIE), Layout("1.12", Key12, Entry12, decode_12)),
         ),
     ),
     order=order,

@@ -13,7 +13,7 @@ struct policy_stats_key {               struct policy_stats_value {
 from typing import NamedTuple
 
 from cilium_py.maps.policy import DIRECTIONS, Direction, ports
-from cilium_py.schema import Layout, MapDef, Source, Struct, Table, be16, layout, pad1, u8, u16, u32, u64
+from cilium_py.schema import Kind, Layout, MapDef, Source, Struct, Table, be16, layout, pad1, u8, u16, u32, u64
 from cilium_py.schema.text import protocol_name
 
 
@@ -67,6 +67,6 @@ MAP = MapDef(
     summary="Packets and bytes by endpoint and policy entry",
     row=Row,
     text=Table(("ENDPOINT", "DIRECTION", "IDENTITY", "PROTOCOL", "PORT", "BYTES", "PACKETS"), cells),
-    sources=(Source("cilium_policystats", (Layout("1.18", Key, Value, decode),)),),
+    sources=(Source("cilium_policystats", (Layout("1.18", Key, Value, decode, Kind.PER_CPU_HASH),)),),
     order=lambda row: (row.endpoint_id, row.direction, row.identity, row.protocol, row.port or 0, row.prefix_length),
 )

@@ -4,11 +4,12 @@ The layouts are those of the masquerade agent's maps.
 """
 
 from cilium_py.maps.ipmasq import Key4, Key6, Row, Value, decode, order
-from cilium_py.schema import Layout, MapDef, Source, Table
+from cilium_py.schema import Kind, Layout, MapDef, Source, Table
 from cilium_py.schema.text import prefix
 
-V4 = (Layout("1.12", Key4, Value, decode),)
-V6 = (Layout("1.12", Key6, Value, decode),)
+
+def layouts(key: type[Key4] | type[Key6], kind: Kind) -> tuple[Layout[Row], ...]:
+    return (Layout("1.12", key, Value, decode, kind),)
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -21,10 +22,10 @@ MAP = MapDef(
     row=Row,
     text=Table(("IP PREFIX/ADDRESS",), cells, padded="none"),
     sources=(
-        Source("cilium_cidr_v4_fix", V4),
-        Source("cilium_cidr_v4_dyn", V4),
-        Source("cilium_cidr_v6_fix", V6),
-        Source("cilium_cidr_v6_dyn", V6),
+        Source("cilium_cidr_v4_fix", layouts(Key4, Kind.HASH)),
+        Source("cilium_cidr_v4_dyn", layouts(Key4, Kind.TRIE)),
+        Source("cilium_cidr_v6_fix", layouts(Key6, Kind.HASH)),
+        Source("cilium_cidr_v6_dyn", layouts(Key6, Kind.TRIE)),
     ),
     order=order,
 )

@@ -13,6 +13,7 @@ from cilium_py.schema import (
     GoList,
     GoStruct,
     GoType,
+    Kind,
     Layout,
     MapDef,
     Pair,
@@ -85,8 +86,8 @@ MAP = MapDef(
     row=Row,
     text=Table(TITLES, cells, padded="none", titles_when_empty=False),
     sources=(
-        Source("cilium_srv6_policy_v4", (Layout("1.13", Key4, Value, decode),)),
-        Source("cilium_srv6_policy_v6", (Layout("1.13", Key6, Value, decode),)),
+        Source("cilium_srv6_policy_v4", (Layout("1.13", Key4, Value, decode, Kind.TRIE),)),
+        Source("cilium_srv6_policy_v6", (Layout("1.13", Key6, Value, decode, Kind.TRIE),)),
     ),
     order=order,
     compat=GoList(compat_item),

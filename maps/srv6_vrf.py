@@ -13,6 +13,7 @@ from cilium_py.schema import (
     GoList,
     GoStruct,
     GoType,
+    Kind,
     Layout,
     MapDef,
     Pair,
@@ -82,8 +83,8 @@ MAP = MapDef(
     row=Row,
     text=Table(TITLES, cells, padded="none", titles_when_empty=False),
     sources=(
-        Source("cilium_srv6_vrf_v4", (Layout("1.13", Key4, Value, decode),)),
-        Source("cilium_srv6_vrf_v6", (Layout("1.13", Key6, Value, decode),)),
+        Source("cilium_srv6_vrf_v4", (Layout("1.13", Key4, Value, decode, Kind.TRIE),)),
+        Source("cilium_srv6_vrf_v6", (Layout("1.13", Key6, Value, decode, Kind.TRIE),)),
     ),
     order=order,
     compat=GoList(compat_item),

@@ -13,7 +13,7 @@ The prefix length counts the 32 bits before the address.
 
 from typing import NamedTuple
 
-from cilium_py.schema import Layout, MapDef, Prefix, Source, Struct, Table, b16, layout, pad1, pad2, u8, u32
+from cilium_py.schema import Kind, Layout, MapDef, Prefix, Source, Struct, Table, b16, layout, pad1, pad2, u8, u32
 from cilium_py.schema.text import prefix
 
 FAMILY_4 = 1
@@ -57,6 +57,6 @@ MAP = MapDef(
     summary="Subnets that reach each other without a tunnel",
     row=Row,
     text=Table(("SUBNET PREFIX", "IDENTITY"), cells),
-    sources=(Source("cilium_subnet_map", (Layout("1.19", Key, Value, decode),)),),
+    sources=(Source("cilium_subnet_map", (Layout("1.19", Key, Value, decode, Kind.TRIE),)),),
     order=order,
 )

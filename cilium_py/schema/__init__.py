@@ -34,6 +34,7 @@ from cilium_py.schema.fields import (
     u64,
 )
 from cilium_py.schema.golang import GoField, GoList, GoStruct, GoTable, GoType, Named, Pair
+from cilium_py.schema.kind import Kind
 from cilium_py.schema.mapdef import Address, InnerMap, Layout, Line, Mac, MapDef, Prefix, Source, Table, Word
 from cilium_py.schema.struct import Member, Struct, layout
 
@@ -47,6 +48,7 @@ __all__ = [
     "GoType",
     "InnerMap",
     "Int",
+    "Kind",
     "Layout",
     "Line",
     "Mac",

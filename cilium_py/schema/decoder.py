@@ -21,6 +21,7 @@ from cilium_py.schema.form import (
     Sum,
     Within,
 )
+from cilium_py.schema.kind import Kind
 from cilium_py.schema.mapdef import Layout
 from cilium_py.schema.struct import Member, Struct, swap
 from cilium_py.schema.text import flag_names
@@ -72,10 +73,10 @@ class Decoder(Generic[R]):
 
 
 def declared(
-    release: str, row: type[R], key: type[Struct], value: type[Struct], columns: Columns
-) -> Layout[R]:  # fmt: skip
+    release: str, row: type[R], key: type[Struct], value: type[Struct], columns: Columns, kind: Kind = Kind.HASH
+) -> Layout[R]:
     """A layout whose rows follow from columns."""
-    return Layout(release, key, value, Decoder(row, key, value, columns))
+    return Layout(release, key, value, Decoder(row, key, value, columns), kind)
 
 
 def amended(layout: Layout[R], columns: Columns) -> Layout[R]:

@@ -10,6 +10,7 @@ from cilium_py.schema.derived import Derived
 from cilium_py.schema.fields import u32
 from cilium_py.schema.form import Field
 from cilium_py.schema.golang import GoList, GoTable
+from cilium_py.schema.kind import Kind
 from cilium_py.schema.struct import Struct, layout
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -43,6 +44,7 @@ class Layout(Generic[R]):
     key: type[Struct]
     value: type[Struct]
     decode: Callable[[Any, Any], R]  # (K, V) of this layout: the pair differs from layout to layout
+    kind: Kind = Kind.HASH
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ class MapDef(Generic[R]):
 
     def source(self, pin: str) -> Source[R]:
         return next(source for source in self.sources if source.pin == pin)
+
+    @property
+    def can_delete(self) -> bool:
+        """Whether some map of the family can lose an element."""
+        return any(layout.kind.can_delete for source in self.sources for layout in source.layouts)
 
     def releases(self) -> list[str]:
         """Every name that --layout takes, newest first."""

@@ -17,7 +17,7 @@ from cilium_py.bpf.batch import Batch
 from cilium_py.bpf.map import MapInfo
 from cilium_py.families import source_of
 from cilium_py.libbpf.constants import MapType
-from cilium_py.schema import InnerMap, Layout, Source
+from cilium_py.schema import Kind, Layout, Source
 
 from . import state
 from .archives import Found, files
@@ -106,7 +106,10 @@ class _Opening:
         if max(sizes) > LIMITS.value or cpus > LIMITS.cpus:
             raise shape_error(self.path, f"entries of {sizes[0]} and {sizes[1]} bytes, {cpus} CPUs")
         made = RecordedMap(
-            MapInfo(self._type(per_cpu), 0, *sizes, 0, 0, self.pin[:15], 0, 0, 0), cpus, self.path, lambda: batches()
+            MapInfo(self._type(sizes, per_cpu), 0, *sizes, 0, 0, self.pin[:15], 0, 0, 0),
+            cpus,
+            self.path,
+            lambda: batches(),
         )
         made.release = self.layout.release if self.layout is not None else None
 
@@ -143,12 +146,14 @@ class _Opening:
             raise BadRecording(f"{self.path}: {self.pin} is no map that is known, and was dumped without its bytes")
         return layout.key.size, layout.value.size
 
-    def _type(self, per_cpu: bool) -> MapType:
-        if per_cpu:
-            return MapType.PERCPU_HASH
-        if self.source is not None and self.source.layouts[0].value is InnerMap:
-            return MapType.HASH_OF_MAPS
-        return MapType.PROG_ARRAY if self.pin.startswith(("cilium_call", "cilium_egresscall")) else MapType.HASH
+    def _type(self, sizes: tuple[int, int], per_cpu: bool) -> MapType:
+        """What the layout says, unless the values are of each CPU, or of none, against that."""
+        layouts = self.source.layouts if self.source is not None else ()
+        of_size = (each.kind for each in layouts if (each.key.size, each.value.size) == sizes)
+        kind = self.layout.kind if self.layout is not None else next(of_size, Kind.HASH)
+        if per_cpu != kind.per_cpu:
+            kind = Kind.PER_CPU_HASH if per_cpu else Kind.HASH
+        return MapType[kind.value[0].upper()]
 
     def _packed(self, entry: Entry, shape: RecordedMap) -> tuple[bytes, bytes]:
         try:

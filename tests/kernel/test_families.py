@@ -13,6 +13,7 @@ import pytest
 from cilium_py.bpf.map import BpfMap
 from cilium_py.cli.main import main
 from cilium_py.errors import LayoutMismatch
+from cilium_py.families import definitions
 from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
 from cilium_py.maps import (
     bandwidth,
@@ -32,8 +33,8 @@ from cilium_py.maps import (
     tunnel,
     worldcidrs,
 )
-from cilium_py.schema import InnerMap, MapDef
-from cilium_py.table import Family, with_inner
+from cilium_py.schema import InnerMap, MapDef, Source
+from cilium_py.table import Family, choose, with_inner
 
 
 class Case(NamedTuple):
@@ -105,6 +106,7 @@ CASES = [
     Case("subnets", subnet.MAP, "cilium_subnet_map", "30000000" + "00000001" + PODS, "0c000000",
          ((bytes.fromhex("0a010000"), 16), 12), None, TRIE),
 ]  # fmt: skip
+SOURCES = [source for definition in definitions() for source in (*definition.sources, *definition.scoped)]
 
 
 @pytest.fixture
@@ -204,12 +206,26 @@ def test_tables_of_maglev(pins: Path, opened: ExitStack) -> None:
 
 def test_a_plain_map_in_the_place_of_a_map_of_maps_is_refused(pins: Path, opened: ExitStack) -> None:
     make(pins / "cilium_lb4_maglev", {"0001": "01000000"})
-    with pytest.raises(LayoutMismatch, match="a hash, which is not"):
+    with pytest.raises(LayoutMismatch, match="of type hash, known by that name is hash_of_maps"):
         list(Family(lb_maglev.MAP, pins).rows())
     outer = Outer(pins / "cilium_srv6_sid", 16, TABLE)
     opened.callback(outer.map.close)
-    with pytest.raises(LayoutMismatch, match="a hash_of_maps, which is not"):
+    with pytest.raises(LayoutMismatch, match="of type hash_of_maps, known by that name is hash or lru_hash"):
         list(Family(srv6_sid.MAP, pins).rows())
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.pin)
+def test_another_kind_of_map_is_refused_and_both_are_named(source: Source[Any], bpffs: Path) -> None:
+    """Of the right sizes, but with values for each CPU where there is one, or the reverse."""
+    [first, *_] = source.layouts
+    other = MapType.HASH if first.kind.per_cpu else MapType.PERCPU_HASH
+    with BpfMap.create(
+        name="made", type=other, key_size=first.key.size, value_size=first.value.size, max_entries=2
+    ) as made:
+        with pytest.raises(LayoutMismatch, match=f"type {other.name.lower()}, known by that name is {first.kind}"):
+            choose(source, made, bpffs / source.pin)
+        with pytest.raises(LayoutMismatch, match=f"type {other.name.lower()}, "):
+            choose(source, made, bpffs / source.pin, first.release)
 
 
 def test_subscribers_of_another_size_are_refused(pins: Path, opened: ExitStack) -> None:

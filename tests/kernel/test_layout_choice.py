@@ -10,9 +10,9 @@ import pytest
 from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.object import BpfObject
 from cilium_py.errors import LayoutMismatch, WrongUsage
-from cilium_py.libbpf.constants import MapType
+from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
 from cilium_py.maps import ct, endpoint, ipcache, metrics
-from cilium_py.schema import Layout, MapDef
+from cilium_py.schema import Kind, Layout, MapDef
 from cilium_py.table import open_source
 
 IPCACHE_V2, IPCACHE = ipcache.MAP.sources
@@ -55,9 +55,10 @@ def test_btf_that_says_otherwise_is_refused(build: Callable[[str], Path], bpffs:
 def pinned(
     definition: MapDef[tuple[object, ...]], at: int, layout: Layout[tuple[object, ...]], directory: Path
 ) -> None:
-    """An empty map of a layout's sizes, without BTF."""
+    """An empty map of a layout's sizes and kind, without BTF."""
+    type, flags = MapType[layout.kind.value[0].upper()], BPF_F_NO_PREALLOC if layout.kind is Kind.TRIE else 0
     with BpfMap.create(
-        name="made", type=MapType.HASH, key_size=layout.key.size, value_size=layout.value.size, max_entries=1
+        name="made", type=type, key_size=layout.key.size, value_size=layout.value.size, max_entries=1, flags=flags
     ) as made:
         made.pin(directory / definition.sources[at].pin)
 

@@ -4,12 +4,13 @@
 #include <linux/types.h>
 #include <bpf/bpf_helpers.h>
 
-#define MAP(map, key_type, value_type)            \
-	struct {                                  \
-		__uint(type, BPF_MAP_TYPE_HASH);  \
-		__type(key, struct key_type);     \
-		__type(value, struct value_type); \
-		__uint(max_entries, 1);           \
+#define MAP(map, map_type, key_type, value_type)                                              \
+	struct {                                                                              \
+		__uint(type, map_type);                                                       \
+		__type(key, struct key_type);                                                 \
+		__type(value, struct value_type);                                             \
+		__uint(max_entries, 1);                                                       \
+		__uint(map_flags, map_type == BPF_MAP_TYPE_LPM_TRIE ? BPF_F_NO_PREALLOC : 0); \
 	} map SEC(".maps")
 
 struct ct_key {
@@ -67,10 +68,10 @@ struct ct_1_19 {
 	__u32 src_sec_id, last_tx_report, last_rx_report;
 };
 
-MAP(ct_v1_12, ct_key, ct_1_12);
-MAP(ct_v1_16, ct_key, ct_1_16);
-MAP(ct_v1_18, ct_key, ct_1_18);
-MAP(ct_v1_19, ct_key, ct_1_19);
+MAP(ct_v1_12, BPF_MAP_TYPE_HASH, ct_key, ct_1_12);
+MAP(ct_v1_16, BPF_MAP_TYPE_HASH, ct_key, ct_1_16);
+MAP(ct_v1_18, BPF_MAP_TYPE_HASH, ct_key, ct_1_18);
+MAP(ct_v1_19, BPF_MAP_TYPE_HASH, ct_key, ct_1_19);
 
 struct prefix {
 	__u32 prefixlen;
@@ -138,12 +139,12 @@ struct ip_1_19 {
 		flag_remote_cluster : 1, pad2 : 4;
 };
 
-MAP(ip_v1_12, ip_key_1_12, ip_1_12);
-MAP(ip_v1_14, ip_key_1_14, ip_1_14);
-MAP(ip_v1_15, ip_key_1_15, ip_1_15);
-MAP(ip_v1_16, ip_key_1_15, ip_1_16);
-MAP(ip_v1_18, ip_key_1_15, ip_1_18);
-MAP(ip_v1_19, ip_key_1_15, ip_1_19);
+MAP(ip_v1_12, BPF_MAP_TYPE_LPM_TRIE, ip_key_1_12, ip_1_12);
+MAP(ip_v1_14, BPF_MAP_TYPE_LPM_TRIE, ip_key_1_14, ip_1_14);
+MAP(ip_v1_15, BPF_MAP_TYPE_LPM_TRIE, ip_key_1_15, ip_1_15);
+MAP(ip_v1_16, BPF_MAP_TYPE_LPM_TRIE, ip_key_1_15, ip_1_16);
+MAP(ip_v1_18, BPF_MAP_TYPE_LPM_TRIE, ip_key_1_15, ip_1_18);
+MAP(ip_v1_19, BPF_MAP_TYPE_LPM_TRIE, ip_key_1_15, ip_1_19);
 
 struct lxc_key_1_12 {
 	__u8 ip6[16];
@@ -194,11 +195,11 @@ struct lxc_1_20 {
 	__u32 sec_id, parent_ifindex, pad[2];
 };
 
-MAP(lxc_v1_12, lxc_key_1_12, lxc_1_12);
-MAP(lxc_v1_14, lxc_key_1_14, lxc_1_14);
-MAP(lxc_v1_15, lxc_key_1_15, lxc_1_14);
-MAP(lxc_v1_17, lxc_key_1_15, lxc_1_17);
-MAP(lxc_v1_20, lxc_key_1_15, lxc_1_20);
+MAP(lxc_v1_12, BPF_MAP_TYPE_HASH, lxc_key_1_12, lxc_1_12);
+MAP(lxc_v1_14, BPF_MAP_TYPE_HASH, lxc_key_1_14, lxc_1_14);
+MAP(lxc_v1_15, BPF_MAP_TYPE_HASH, lxc_key_1_15, lxc_1_14);
+MAP(lxc_v1_17, BPF_MAP_TYPE_HASH, lxc_key_1_15, lxc_1_17);
+MAP(lxc_v1_20, BPF_MAP_TYPE_HASH, lxc_key_1_15, lxc_1_20);
 
 struct metrics_key_1_12 {
 	__u8 reason;
@@ -217,8 +218,8 @@ struct metrics_value {
 	__u64 count, bytes;
 };
 
-MAP(metrics_v1_12, metrics_key_1_12, metrics_value);
-MAP(metrics_v1_16, metrics_key_1_16, metrics_value);
+MAP(metrics_v1_12, BPF_MAP_TYPE_PERCPU_HASH, metrics_key_1_12, metrics_value);
+MAP(metrics_v1_16, BPF_MAP_TYPE_PERCPU_HASH, metrics_key_1_16, metrics_value);
 
 /* What no release had: a name of ours at another place. */
 struct ct_odd {
@@ -226,6 +227,6 @@ struct ct_odd {
 	__u8 rest[48];
 };
 
-MAP(ct_odd_one, ct_key, ct_odd);
+MAP(ct_odd_one, BPF_MAP_TYPE_HASH, ct_key, ct_odd);
 
 char _license[] SEC("license") = "Dual BSD/GPL";
