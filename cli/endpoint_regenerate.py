@@ -130,7 +130,7 @@ def _one(where: Settings, endpoint_id: int, build: Build) -> Result:
     from cilium_py.endpoint.regenerate import regenerate as regenerate_endpoint
     from cilium_py.loader.phases import Phases
 
-    phases = Phases(_import_ahead)
+    phases = Phases()
     failure: CiliumPyError | None = None
     try:
         regenerate_endpoint(where.paths, endpoint_id, replace(build, phases=phases))
@@ -140,15 +140,6 @@ def _one(where: Settings, endpoint_id: int, build: Build) -> Result:
         failure = RegenerationFailed(f"endpoint {endpoint_id}: not regenerated: {error}")
     rows = [PhaseRow(endpoint_id, name, round(seconds * 1000, 3)) for name, seconds in phases.seconds.items()]
     return Result(endpoint_id, rows, failure)
-
-
-def _import_ahead(phase: str, _seconds: float) -> None:
-    """While the kernel verifies the programs, import what is needed when it has."""
-    if phase in ("bpfWaitForELF", "bpfCompilation"):
-        import threading
-        from importlib import import_module
-
-        threading.Thread(target=import_module, args=("cilium_py.node.entries",), daemon=True).start()
 
 
 def _with_bar(results: Iterable[Result], total: int) -> list[Result]:

@@ -19,7 +19,7 @@ from cilium_py.bpf.program import Program
 from cilium_py.bpf.rodata import PREFIX, Rodata
 from cilium_py.libbpf import VerifierError, library
 from cilium_py.libbpf.checkers import failure
-from cilium_py.libbpf.messages import warnings
+from cilium_py.libbpf.messages import silence, warnings
 from cilium_py.libbpf.structs import bpf_object_open_opts
 
 LOG_ROOM = 16 << 20
@@ -196,16 +196,17 @@ class BpfObject:
                 sections[section] = self._initial_value(found)
         return Rodata(self.btf, sections)
 
-    def load(self) -> None:
+    def load(self, quietly: bool = False) -> None:
         """Make the maps and load the programs, all or nothing.
 
-        Raise VerifierError with the whole log if the verifier refuses one, and OSError for anything else.
+        Raise VerifierError with the whole log if the verifier refuses one, and OSError for anything else. `quietly`,
+        libbpf is not asked what it does: other threads run meanwhile, but an error says only its number.
         """
         pointer = self._opened()
         if "rodata" in self.__dict__:
             self.rodata.freeze()
         self._log[0] = 0
-        with warnings() as said:
+        with silence() if quietly else warnings() as said:
             try:
                 library().bpf_object__load(pointer)
             except OSError as error:

@@ -215,7 +215,9 @@ def _load(
     settings = {**node.settings(), **endpoint.switches(), **endpoint.settings()}
     if wanted is None:
         with phases("bpfLoadProg"):
-            programs = stack.enter_context(EndpointPrograms.load(paths, found.object, settings, endpoint.id))
+            programs = stack.enter_context(
+                EndpointPrograms.load(paths, found.object, settings, endpoint.id, meanwhile=_import_ahead)
+            )
             programs.replace(*hooks(paths, node, endpoint))
         return programs
     from cilium_py.policy import table
@@ -224,7 +226,9 @@ def _load(
     room = None if table.fits(pin, wanted) else table.room_for(len(wanted.entries))
     is_new = room is not None or not pin.exists()
     with phases("bpfLoadProg"):
-        programs = stack.enter_context(EndpointPrograms.load(paths, found.object, settings, endpoint.id, room))
+        programs = stack.enter_context(
+            EndpointPrograms.load(paths, found.object, settings, endpoint.id, room, _import_ahead)
+        )
     entries_map = programs.object.maps[POLICY_MAP]
     with phases("mapSync"):
         if is_new:
@@ -236,6 +240,10 @@ def _load(
     with phases("mapSync"):
         table.apply(entries_map, wanted)
     return programs
+
+
+def _import_ahead() -> None:
+    from cilium_py.node import entries  # noqa: F401  # for _make_known, when the programs are loaded
 
 
 def _failed(paths: NodePaths, endpoint: Endpoint, error: OSError | CiliumPyError) -> RegenerationFailed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,18 +15,47 @@ from cilium_py.libbpf.signatures import print_fn
 
 ROOM = 16 * 1024
 
+_lock = threading.Lock()
 _collectors: list[list[str]] = []
+_silences: list[object] = []
 
 
 @contextmanager
 def warnings() -> Iterator[list[str]]:
     """Collect the warnings that libbpf gives meanwhile; they say which map or program failed."""
     collected: list[str] = []
-    _collectors.append(collected)
-    try:
+    with _among(_collectors, collected):
         yield collected
+
+
+@contextmanager
+def silence() -> Iterator[list[str]]:
+    """Have libbpf call nobody meanwhile, unless somebody else listens; what it yields stays empty.
+
+    A load gives a thousand messages. Each of them waits until the interpreter is free, so that a load that other
+    threads are to work beside stands still.
+    """
+    with _among(_silences, object()):
+        yield []
+
+
+@contextmanager
+def _among(others: list[Any], one: object) -> Iterator[None]:
+    from cilium_py.libbpf.library import library
+
+    def choose() -> None:
+        heard = _collectors or not _silences or any(map(_log_of, (LIBBPF_WARN, LIBBPF_INFO, LIBBPF_DEBUG)))
+        library().libbpf_set_print(RECEIVER if heard else NOBODY)
+
+    with _lock:
+        others.append(one)
+        choose()
+    try:
+        yield
     finally:
-        _collectors[:] = (other for other in _collectors if other is not collected)
+        with _lock:
+            others[:] = (other for other in others if other is not one)
+            choose()
 
 
 @functools.cache
@@ -73,3 +103,4 @@ def _log_of(level: int) -> Callable[..., None] | None:
 
 
 RECEIVER = print_fn(_receive)
+NOBODY = print_fn()

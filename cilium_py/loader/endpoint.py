@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,6 +21,10 @@ from .header import Settings
 from .pins import CALLS_MAP, FROM_CONTAINER, POLICY_MAP, POLICY_PROGRAMS, TO_CONTAINER, calls_pin, policy_pin
 
 
+def nothing() -> None:
+    """Let the kernel verify and do nothing else."""
+
+
 @dataclass
 class EndpointPrograms:
     """A loaded object, not yet in the way of any packet. Close it, or use it in a with block."""
@@ -33,31 +38,30 @@ class EndpointPrograms:
     @classmethod
     @contextlib.contextmanager
     def load(
-        cls, paths: NodePaths, path: Path, settings: Settings, endpoint_id: int, policy_room: int | None = None
+        cls,
+        paths: NodePaths,
+        path: Path,
+        settings: Settings,
+        endpoint_id: int,
+        policy_room: int | None = None,
+        meanwhile: Callable[[], None] = nothing,
     ) -> Iterator[Self]:
         """Load the object with these settings over the node's maps. Raises VerifierError.
 
         With `policy_room` the policy map is a new, empty one with room for so many entries, which takes the place
-        of the old one when the programs do.
+        of the old one when the programs do. `meanwhile` is called in a thread of its own while the kernel verifies.
         """
         policy = policy_pin(paths, endpoint_id)
         had_policy = policy.exists()
-        with BpfObject.open(path, pin_root=paths.globals) as opened:
-            for name, value in settings.items():
-                opened.rodata[name] = value
-            table = opened.maps[POLICY_MAP]
-            if policy_room is not None:
-                table.max_entries = policy_room
-                table.pin_path = None
-            elif had_policy:
-                # By descriptor, not by pin: its size may be another than the object's.
-                with BpfMap.open(policy, read_only=False) as current:
-                    table.reuse(current)
-                table.pin_path = None
-            else:
-                table.pin_path = policy
+        with contextlib.ExitStack() as stack:
             try:
-                opened.load()
+                opened = stack.enter_context(_configured(paths, path, settings, policy, policy_room))
+                threading.Thread(target=meanwhile, daemon=True).start()
+                try:
+                    opened.load(quietly=True)
+                except OSError:
+                    opened = stack.enter_context(_configured(paths, path, settings, policy, policy_room))
+                    opened.load()
             except OSError:
                 if not had_policy:
                     policy.unlink(missing_ok=True)
@@ -104,6 +108,24 @@ class EndpointPrograms:
                 with BpfMap.open(self.paths.globals / array, read_only=False) as programs:
                     key = self.endpoint_id.to_bytes(4, "little")
                     programs.update_fd(key, self.object.programs[program])
+
+
+def _configured(paths: NodePaths, path: Path, settings: Settings, policy: Path, room: int | None) -> BpfObject:
+    opened = BpfObject.open(path, pin_root=paths.globals)
+    for name, value in settings.items():
+        opened.rodata[name] = value
+    table = opened.maps[POLICY_MAP]
+    if room is not None:
+        table.max_entries = room
+        table.pin_path = None
+    elif policy.exists():
+        # By descriptor, not by pin: its size may be another than the object's.
+        with BpfMap.open(policy, read_only=False) as current:
+            table.reuse(current)
+        table.pin_path = None
+    else:
+        table.pin_path = policy
+    return opened
 
 
 def remove(paths: NodePaths, endpoint_id: int, ingress: Hook, egress: Hook) -> None:

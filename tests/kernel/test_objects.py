@@ -108,6 +108,25 @@ def test_a_pinned_map_of_another_shape_is_named(probe: Path, bpffs: Path) -> Non
         assert caught.value.filename == str(probe)
 
 
+def test_a_quiet_load_says_its_number_unless_somebody_listens(
+    probe: Path, bpffs: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with BpfMap.create(name="other", type=MapType.HASH, key_size=9, value_size=4, max_entries=1) as other:
+        other.pin(bpffs / "shared_pairs")
+    caplog.set_level(logging.CRITICAL, "libbpf")
+    for listening in (False, True):
+        with BpfObject.open(probe, pin_root=bpffs) as opened, pytest.raises(OSError, match="load object") as caught:
+            if listening:
+                caplog.set_level(logging.DEBUG, "libbpf")
+            opened.load(quietly=True)
+        assert caught.value.errno == errno.EINVAL
+        assert "mismatch" not in str(caught.value)
+        assert any("mismatch" in record.message for record in caplog.records) == listening
+    with BpfObject.open(probe, pin_root=bpffs) as opened, pytest.raises(OSError, match="mismatch"):
+        opened.load()
+    assert capfd.readouterr() == ("", "")
+
+
 def test_reuse_of_an_open_map(probe: Path) -> None:
     with (
         BpfMap.create(name="mine", type=MapType.ARRAY, key_size=4, value_size=8, max_entries=1) as mine,
