@@ -115,9 +115,9 @@ def test_a_quiet_load_says_its_number_unless_somebody_listens(
         other.pin(bpffs / "shared_pairs")
     caplog.set_level(logging.CRITICAL, "libbpf")
     for listening in (False, True):
+        if listening:
+            caplog.set_level(logging.DEBUG, "libbpf")
         with BpfObject.open(probe, pin_root=bpffs) as opened, pytest.raises(OSError, match="load object") as caught:
-            if listening:
-                caplog.set_level(logging.DEBUG, "libbpf")
             opened.load(quietly=True)
         assert caught.value.errno == errno.EINVAL
         assert "mismatch" not in str(caught.value)
