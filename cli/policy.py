@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -14,7 +15,18 @@ from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
 from cilium_py.cli.verbs import Target, add_verbs
 from cilium_py.errors import CiliumPyError, MapMissing, WrongUsage
-from cilium_py.maps.policy import EMPTY, LABEL_TITLE, MAP, TITLES, Row, cells, compat_entry, compat_order, order
+from cilium_py.maps.policy import (
+    EMPTY,
+    LABEL_TITLE,
+    MAP,
+    TITLES,
+    Row,
+    cells,
+    compat_entry,
+    compat_order,
+    compat_row,
+    order,
+)
 from cilium_py.node.identity import RESERVED
 from cilium_py.policy import entries
 from cilium_py.policy.entries import PolicyMap
@@ -28,6 +40,8 @@ from cilium_py.table import OpenTable, explained
 OF_ENDPOINT = GoType("EndpointID", "Path", "Content")
 FAN_OUT = (0, 1, 6, 17, 58, 132)
 """What cilium-dbg takes a port of any protocol for."""
+SERVICE_NAME = re.compile(r"(?=[^a-zA-Z]*[a-zA-Z])[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*")
+"""What cilium-dbg takes for the name of a port, if it is no longer than 15 characters."""
 
 
 class View(NamedTuple):
@@ -119,7 +133,9 @@ def show_all(where: Settings, form: Output, numeric: bool) -> None:
         from cilium_py.render.compat import write_document
 
         write_document(sys.stdout.buffer, form, [
-            OF_ENDPOINT(str(each.endpoint_id), str(each.path), [compat_entry(*pair) for pair in ordered(each, view)])
+            OF_ENDPOINT(
+                endpoint_text(each, view), str(each.path), [compat_entry(*pair) for pair in ordered(each, view)],
+            )
             for each in found
         ])  # fmt: skip
     else:
@@ -139,11 +155,16 @@ def peer_of(row: Row) -> str:
 
 def block(each: PolicyMap, view: View) -> Iterator[str]:
     """The lines of one endpoint among several."""
-    yield f"Endpoint ID: {each.endpoint_id}"
+    yield f"Endpoint ID: {endpoint_text(each, view)}"
     yield f"Path: {each.path}"
     yield ""
     yield from table_lines(ordered(each, view), view)
     yield from ("", "")
+
+
+def endpoint_text(each: PolicyMap, view: View) -> str:
+    """The id; cilium-dbg takes all zeros off its left, of 0 too."""
+    return str(each.endpoint_id or "") if view.compat else str(each.endpoint_id)
 
 
 def table_lines(listed: list[Pair], view: View) -> Iterator[str]:
@@ -169,7 +190,8 @@ def ordered(each: PolicyMap, view: View) -> list[Pair]:
     if view.compat:
         from cilium_py.render.gosort import go_sorted
 
-        return go_sorted(found, lambda pair: compat_order(pair.key, pair.row))
+        worded = (pair._replace(row=compat_row(pair.key, pair.row)) for pair in found)
+        return go_sorted(worded, lambda pair: compat_order(pair.key, pair.row))
     return sorted(found, key=lambda pair: order(pair.row))
 
 
@@ -269,8 +291,8 @@ def arguments(words: tuple[str, ...], compat: bool) -> tuple[str, bool, int, lis
         raise WrongUsage(f"{direction!r} is no direction", "ingress or egress")
     known = None if compat else RESERVED.get(identity.removeprefix("reserved:"))
     peer = number(identity, "an identity", 0xFFFFFFFF) if known is None else known
-    l4 = words[3] if len(words) > 3 else ""
-    matches = compat_matches(l4) if compat else parse_l4(l4)
+    l4 = words[3] if len(words) > 3 else None
+    matches = compat_matches(l4) if compat else parse_l4(l4 or "")
     return scope_of(endpoint), direction.lower() == "egress", peer, matches
 
 
@@ -292,14 +314,14 @@ def parse_l4(text: str) -> list[L4]:
     return [prefix for each in protocols for prefix in port_range(each, start, end)]
 
 
-def compat_matches(text: str) -> list[L4]:
+def compat_matches(text: str | None) -> list[L4]:
     """cilium-dbg's reading: without a port above 0, a protocol means nothing and everything is matched."""
+    if text is None:
+        return [EVERYTHING]
     port, slash, protocol = text.partition("/")
     if "/" in protocol or (slash and protocol.upper() not in ("ANY", "TCP", "UDP", "SCTP", "ICMP", "ICMPV6")):
         raise WrongUsage(f"{text!r}: not a port and protocol", "give one like 80/TCP")
-    if not port or port.isalpha():
-        return [EVERYTHING]
-    value = number(port, "a port", LAST_PORT)
+    value = 0 if len(port) <= 15 and SERVICE_NAME.fullmatch(port) else number(port, "a port", LAST_PORT)
     if value == 0:
         return [EVERYTHING]
     if protocol.upper() in ("", "ANY"):

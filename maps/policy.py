@@ -242,6 +242,14 @@ def compat_order(key: Key, row: Row) -> tuple[bool, int, int]:
     return row.action == "allow", key.egress, key.sec_label
 
 
+def compat_row(key: Key, row: Row) -> Row:
+    """A row as cilium-dbg words it: the protocol also where it is not matched, and a range's last port by a sum."""
+    row = row._replace(protocol=protocol_name(key.protocol))
+    if row.port is None or row.prefix_length == FULL_BITS:
+        return row
+    return row._replace(last_port=(row.port + (1 << (FULL_BITS - row.prefix_length)) - 1) & 0xFFFF)
+
+
 ENTRY = GoType("ProxyPortNetwork", "Flags", "AuthRequirement", "ProxyPortPriority", "Pad1", "Pad2")
 STATISTICS = GoType("Packets", "Bytes")
 KEY = GoType("Prefixlen", "Identity", "TrafficDirection", "Nexthdr", "DestPortNetwork")

@@ -1,0 +1,100 @@
+"""What cilium-dbg prints and does for values and words that the corpus has no case of, by the rules of its source."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import CHECKOUT
+from tests.golden.node import Outcome, run
+
+CORPUS = Path(os.environ.get("CILIUM_PY_SHARED", CHECKOUT.parent / "shared")) / "golden"
+pytestmark = pytest.mark.usefixtures("as_root", "shared")
+
+Entries = list[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A map that the corpus has, under this pin and with these entries (in hex)."""
+
+    like: str
+    pin: str
+    entries: Entries
+
+
+@pytest.fixture
+def compat(tmp_path: Path) -> Callable[..., Outcome]:
+    """Run `cilium-py --compat bpf WORDS` on a node with maps of our own."""
+
+    def runs(words: str | list[str], *maps: Made, **surroundings: Any) -> Outcome:
+        (tmp_path / "maps").mkdir()
+        (tmp_path / "load_golden.py").symlink_to(CORPUS / "load_golden.py")
+        for each in maps:
+            spec = json.loads((CORPUS / f"maps/{each.like}.json").read_text())
+            spec |= {"pin": each.pin, "name": each.pin, "entries": each.entries}
+            (tmp_path / f"maps/{each.pin}.json").write_text(json.dumps(spec))
+        argv = ["--compat", "bpf", *(words.split() if isinstance(words, str) else words)]
+        return run(tmp_path, [each.pin for each in maps], argv, surroundings)
+
+    return runs
+
+
+def policy(endpoint: str, entries: Entries) -> tuple[Made, Made]:
+    statistics = Made("cilium_policystats~empty", "cilium_policystats", [])
+    return Made("cilium_policy_v2_00042~empty", f"cilium_policy_v2_{endpoint}", entries), statistics
+
+
+def policy_key(bits: int, identity: int, egress: int = 0, protocol: int = 0, port: int = 0) -> str:
+    lengths = (40 + bits).to_bytes(4, "little") + identity.to_bytes(4, "little")
+    return (lengths + bytes((egress, protocol)) + port.to_bytes(2, "big")).hex()
+
+
+@pytest.mark.parametrize(
+    ("key", "cell"),
+    [
+        pytest.param(policy_key(0, 1, protocol=6), "TCP", id="a protocol that is not matched is named"),
+        pytest.param(policy_key(8, 1, protocol=0), "ANY", id="any protocol"),
+        pytest.param(policy_key(9, 1, protocol=6, port=1), "1-32768/TCP", id="a range that is not aligned"),
+        pytest.param(policy_key(9, 1, protocol=17, port=65535), "65535-32766/UDP", id="a sum in 16 bits"),
+        pytest.param(policy_key(24, 1, protocol=112, port=1), "1/112", id="a protocol without a name"),
+        pytest.param(policy_key(-1, 1), "<INVALID PREFIX LENGTH: 255>", id="too short a prefix"),
+    ],
+)
+def test_ports_of_policy(compat: Callable[..., Outcome], key: str, cell: str) -> None:
+    row = compat("policy get 7 -n", *policy("00007", [(key, "00" * 8)])).stdout.splitlines()[1]
+    assert row.startswith(f"Allow    Ingress     1          {cell} ")
+
+
+def test_endpoint_0_has_no_number(compat: Callable[..., Outcome]) -> None:
+    assert compat("policy list", *policy("00000", [])).stdout.startswith("Endpoint ID: \nPath: /sys/fs/bpf/tc/globals/")
+
+
+def test_endpoint_0_has_no_number_in_json(compat: Callable[..., Outcome]) -> None:
+    document = json.loads(compat("policy list -o json", *policy("00000", [])).stdout)
+    assert (document[0]["EndpointID"], document[0]["Content"]) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("word", "added"),
+    [
+        ("http-alt/tcp", policy_key(0, 1)),
+        ("0x50/TCP", policy_key(0, 1)),
+        ("0080/TCP", policy_key(24, 1, protocol=6, port=80)),
+        ("", None),
+        ("-http/TCP", None),
+        ("a23456789012345-/TCP", None),
+        ("/TCP", None),
+    ],
+)
+def test_port_of_policy_add(compat: Callable[..., Outcome], word: str, added: str | None) -> None:
+    outcome = compat(["policy", "add", "7", "ingress", "1", word], *policy("00007", []))
+    changed = outcome.changes.get("cilium_policy_v2_00007", ([], []))
+    assert [key for key, _ in changed[1]] == ([added] if added else [])
+    assert (outcome.code == 0) == (added is not None)
