@@ -219,13 +219,19 @@ def list_family(
     selection = wanted.selection(settings)
     found = narrowed(selection, family.tables() if tables is None else tables)
     if wanted.count and not wanted.stats:
-        click.echo(sum(counted(family.definition, table) for table in found))
+        show_count(family.definition, found)
     elif not wanted.arranges:
         show_family(output, family, found, columns)
     else:
         if output.compat:
             raise WrongUsage("--sort, --limit, --columns and --stats are ours", "without --compat they work")
-        if wanted.stats or (wanted.sort and wanted.limit is None) or len(selection.order) > 1:
+        if wanted.stats:
+            from cilium_py.select import statistics
+
+            counts = statistics.counts_of_tables(found, selection, family.definition.keep)
+            show(output, counts, statistics.Count, statistics.TEXT)
+            return
+        if (wanted.sort and wanted.limit is None) or len(selection.order) > 1:
             rows = unordered(family.definition, found)
         elif wanted.sort:
             from cilium_py.select.first import first_rows
@@ -233,7 +239,7 @@ def list_family(
             rows = first_rows(selection, found, family.definition.keep)
         else:
             rows = family.ordered(found)
-        show_arranged(output, rows, family.definition, selection, stats=wanted.stats)
+        show_arranged(output, rows, family.definition.row, family.definition.text, selection)
 
 
 def no_options_in_compat(output: Output) -> None:
@@ -252,8 +258,20 @@ def list_rows(settings: Settings, output: Output, rows: Iterable[R], row: type[R
     selected = selection.of(rows)
     if wanted.count and not wanted.stats:
         click.echo(sum(1 for _ in selected))
+    elif wanted.stats:
+        from cilium_py.select import statistics
+
+        show(output, statistics.counts_of_rows(selected, selection), statistics.Count, statistics.TEXT)
     else:
-        _show_arranged(output, selected, row, text, selection, stats=wanted.stats)
+        show_arranged(output, selected, row, text, selection)
+
+
+def show_count(definition: MapDef[R], tables: Iterable[OpenTable[R]]) -> None:
+    """Print how many entries the tables give; of those that could be read, where not all can."""
+    from cilium_py.render.stream import collected
+
+    for count in collected((counted(definition, table) for table in tables), lambda read: [sum(read)]):
+        click.echo(count)
 
 
 def counted(definition: MapDef[R], table: OpenTable[R]) -> int:
@@ -268,23 +286,11 @@ def unordered(definition: MapDef[R], tables: Iterable[OpenTable[R]]) -> Iterator
 
 
 def show_arranged(
-    output: Output, rows: Iterable[R], definition: MapDef[R], selection: Selection[R], *, stats: bool = False
+    output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R], selection: Selection[R]
 ) -> None:
-    """Write rows in the order, the number and the columns that were asked for, or count them by what they have."""
-    _show_arranged(output, rows, definition.row, definition.text, selection, stats=stats)
-
-
-def _show_arranged(
-    output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R], selection: Selection[R], *,
-    stats: bool = False,
-) -> None:  # fmt: skip
+    """Write rows in the order, the number and the columns that were asked for."""
     from cilium_py.select.selection import plain_table
 
-    if stats:
-        from cilium_py.select import statistics
-
-        show(output, statistics.counts(rows, selection), statistics.Count, statistics.TEXT)
-        return
     arranged = selection.arranged(rows)
     if not selection.columns:
         show(output, arranged, row, text)

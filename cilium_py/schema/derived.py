@@ -39,10 +39,22 @@ class Since:
 
 @dataclass(frozen=True)
 class Summary(Generic[R]):
-    """A word that sums up a row."""
+    """A word that sums up a row. `needs` are the fields that it is made of, and no other."""
 
     name: str
     of: Callable[[R], str]
+    needs: tuple[str, ...]
 
 
-Derived: TypeAlias = Left | Since | Summary[Any]
+FAMILIES = {4: "IPv4", 16: "IPv6"}
+
+
+@dataclass(frozen=True)
+class AddressFamily:
+    """IPv4 or IPv6, as the address in a field of the row is; empty where there is none."""
+
+    name: str
+    of: str
+
+
+Derived: TypeAlias = Left | Since | Summary[Any] | AddressFamily

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from cilium_py.errors import WrongUsage
-from cilium_py.select.fields import Field, Fields, Kind, named, reader
+from cilium_py.select.fields import Field, Fields, Kind, named
 from cilium_py.select.moment import Moment
+from cilium_py.select.values import Portion, Sums, Values
 from cilium_py.table import OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -65,49 +67,54 @@ class Tally(Generic[R]):
     def __init__(self, by: Sequence[Field], fields: Fields, *, rates: bool = True) -> None:
         self.by = by
         self._fields = fields
-        self._sizes = [fields[name].index if name in fields else None for name in ("packets", "bytes")]
-        self._rates = rates and self._sizes != [None, None]
+        self._has_packets, self._has_bytes = "packets" in fields, "bytes" in fields
+        self._rates = rates and (self._has_packets or self._has_bytes)
         self._counted: dict[str, dict[bytes, int]] = {}
         """Pin -> key -> bytes << 64 | packets."""
         self._at: float | None = None
 
     def look(self, tables: Iterable[OpenTable[R]], moment: Moment, keep: Callable[[R], bool] | None) -> list[Group]:
         """Every group, in no order."""
-        readers = [reader(field, self._fields, moment) for field in self.by]
-        one = readers[0] if len(readers) == 1 else None
+        values = Values(self.by, self._fields, moment, keep)
+        sums, more = Sums(len(self.by)), Sums(len(self.by))
         counted: dict[str, dict[bytes, int]] = {}
-        sums: dict[Any, list[int]] = {}
         now = time.monotonic()
         seconds = None if self._at is None else max(now - self._at, 1e-3)
-        packets_at, bytes_at = self._sizes
         for table in tables:
-            decode = table.layout.decode
-            before, present = self._counted.get(table.path.name, {}), counted.setdefault(table.path.name, {})
-            for batch in table.batches():
-                for (key, _), pair in zip(batch.pairs(), table.pairs_of(batch), strict=False):
-                    row = decode(*pair)
-                    if keep is not None and not keep(row):
-                        continue
-                    packets = (row[packets_at] or 0) if packets_at is not None else 0
-                    size = (row[bytes_at] or 0) if bytes_at is not None else 0
-                    group = sums.setdefault(one(row) if one else tuple(r(row) for r in readers), [0, 0, 0, 0, 0])
-                    group[0] += 1
-                    group[1] += packets
-                    group[2] += size
-                    if self._rates:
-                        present[key] = size << 64 | packets
-                        known = before.get(key, 0)
-                        group[3] += max(packets - (known & MOST), 0)
-                        group[4] += max(size - (known >> 64), 0)
+            name = table.path.name
+            before, present = self._counted.pop(name, {}), counted.setdefault(name, {})
+            for portion in values.of([table]):
+                if self._rates:
+                    lasting = portion.lasting()
+                    sums.add(lasting)
+                    more.add(_since(lasting, before, present))
+                else:
+                    sums.add(portion)
         self._counted, self._at = counted, now
-        return [
-            Group(
-                (values,) if one else values,
-                entries,
-                packets if packets_at is not None else None,
-                size if bytes_at is not None else None,
-                more / seconds if seconds and packets_at is not None else None,
-                larger / seconds if seconds and bytes_at is not None else None,
-            )
-            for values, (entries, packets, size, more, larger) in sums.items()
-        ]
+        since = more.found()
+        return [self._group(values, held, since.get(values), seconds) for values, held in sums.found().items()]
+
+    def _group(
+        self, values: tuple[Any, ...], sums: Sequence[int], more: Sequence[int] | None, seconds: float | None
+    ) -> Group:
+        _, more_packets, more_bytes = more or (0, 0, 0)
+        return Group(
+            values,
+            sums[0],
+            sums[1] if self._has_packets else None,
+            sums[2] if self._has_bytes else None,
+            more_packets / seconds if seconds and self._has_packets else None,
+            more_bytes / seconds if seconds and self._has_bytes else None,
+        )
+
+
+def _since(portion: Portion, before: dict[bytes, int], present: dict[bytes, int]) -> Portion:
+    """What entries have counted since they were in `before`, out of which they are taken; now they are `present`."""
+    packets, sizes = [], []
+    for key, each, size in zip(portion.keys, portion.packets or repeat(0), portion.bytes or repeat(0), strict=False):
+        count = (size or 0) << 64 | (each or 0)
+        known = before.pop(key, 0)
+        present[key] = count
+        packets.append(max((each or 0) - (known & MOST), 0))
+        sizes.append(max((size or 0) - (known >> 64), 0))
+    return Portion((), portion.values, packets, sizes)

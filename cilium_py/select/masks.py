@@ -38,11 +38,18 @@ class Columns:
     def all(self) -> int:
         return int.from_bytes(b"\1" * self.count, "little")
 
+    def buffer(self, side: str) -> bytes:
+        """Every key, or every value, end to end."""
+        return self.key if side == "key" else self.value
+
+    def column(self, side: str, at: int) -> bytes:
+        """The byte at this place of each key, or of each value."""
+        buffer = self.buffer(side)
+        return buffer[at :: len(buffer) // self.count]
+
     def answers(self, side: str, at: int, table: bytes) -> int:
-        """What the table says of the byte at this place of each key, or of each value."""
-        buffer = self.key if side == "key" else self.value
-        column = buffer[at :: len(buffer) // self.count]
-        return int.from_bytes(column.translate(table), "little")
+        """What the table says of each byte of a column."""
+        return int.from_bytes(self.column(side, at).translate(table), "little")
 
 
 def nothing(_columns: Columns) -> int:

@@ -1,23 +1,27 @@
 """A selection -> a sieve for whole batches of entries that nobody has decoded yet.
 
-Where fields lie is what the layout's columns say (schema.form). What they do not tell is let through here and tried
-on the row (rows); then the sieve is not exact.
+Where fields lie is what the layout's columns say (schema.form). Most conditions are told by bytes (masks), the others
+by the values of a column (vectors). What neither tells is let through and tried on the row (rows); then the sieve is
+not exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from struct import iter_unpack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cilium_py.schema import Int, Layout, Struct, form
+from cilium_py.schema import Layout, form
 from cilium_py.schema.decoder import Decoder, member_of
 from cilium_py.schema.text import MAPPED
 from cilium_py.select import masks
-from cilium_py.select.masks import Columns, Mask, Number
-from cilium_py.select.rows import acceptance
+from cilium_py.select.fields import Field
+from cilium_py.select.masks import Columns, Mask
+from cilium_py.select.numbers import Structs, compared, number_at, tested
+from cilium_py.select.rows import OPERATORS, acceptance
 from cilium_py.select.tree import And, Compare, CompareFields, Covers, Has, Like, Missing, Node, Not, Or, Within
+from cilium_py.select.vectors import vector_of
 
 if TYPE_CHECKING:
     from cilium_py.bpf.batch import Batch
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
 SPARSE = 16
 """With fewer than one entry in so many selected, those are looked up one by one."""
 Leaf = Compare | Within | Covers | Has | Like
-Structs = Mapping[str, type[Struct]]
 
 
 class Sieve(NamedTuple):
@@ -65,34 +68,67 @@ def _many(buffer: bytes, size: int, marks: bytes) -> bytes:
 
 def sieve_of(node: Node, layout: Layout[Any]) -> Sieve | None:
     """The sieve of a selection without durations; None if nothing can be told before an entry is decoded."""
-    columns = layout.decode.every_column() if isinstance(layout.decode, Decoder) else {}
-    mask, exact = _compiled(node, columns, {"key": layout.key, "value": layout.value})
-    return None if mask is None else Sieve(mask, exact)
+    if not isinstance(layout.decode, Decoder):
+        return None
+    told = _told(node, layout.decode)
+    return None if told.mask is None else Sieve(told.mask, told.exact)
 
 
-def _compiled(node: Node, columns: form.Columns, structs: Structs) -> tuple[Mask | None, bool]:
-    """(mask, or None to let everything through; whether it is exact)."""
+class _Told(NamedTuple):
+    """What bytes tell of a condition."""
+
+    mask: Mask | None
+    """None to let everything through."""
+    exact: bool
+    slow: bool = False
+    """Whether it looks at values instead of bytes."""
+
+
+UNTOLD = _Told(None, exact=False)
+
+
+def _told(node: Node, decoder: Decoder[Any]) -> _Told:
     match node:
         case And(terms):
-            parts = [_compiled(term, columns, structs) for term in terms]
-            known = [mask for mask, _ in parts if mask is not None]
-            exact = all(exact for _, exact in parts)
-            return (masks.all_of(known) if known or exact else None), exact
+            parts = [_told(term, decoder) for term in terms]
+            # What is quickly told first: where it leaves nothing, the others need not look.
+            known = [mask for mask, _, _ in sorted(parts, key=lambda part: part.slow) if mask is not None]
+            exact = all(part.exact for part in parts)
+            return _Told(masks.all_of(known) if known or exact else None, exact, any(part.slow for part in parts))
         case Or(terms):
-            parts = [_compiled(term, columns, structs) for term in terms]
-            known = [mask for mask, _ in parts if mask is not None]
+            parts = [_told(term, decoder) for term in terms]
+            known = [part.mask for part in parts if part.mask is not None]
             if len(known) < len(parts):
-                return None, False
-            return (masks.any_of(known) if known else masks.nothing), all(exact for _, exact in parts)
+                return UNTOLD
+            mask = masks.any_of(known) if known else masks.nothing
+            return _Told(mask, all(part.exact for part in parts), any(part.slow for part in parts))
         case Not(term):
-            refused, exact = _compiled(term, columns, structs)
-            return (masks.opposite(refused), True) if refused is not None and exact else (None, False)
-        case CompareFields():
-            return None, False
-    if node.field.derived is not None or node.field.name not in columns:
-        return None, False
-    found = _leaf(node, columns[node.field.name], structs)
-    return found, found is not None
+            refused = _told(term, decoder)
+            return refused._replace(mask=masks.opposite(refused.mask)) if refused.mask and refused.exact else UNTOLD
+        case CompareFields(left, sign, right):
+            compare = OPERATORS[sign]
+            return _by_values(lambda a, b: a is not None and b is not None and compare(a, b), (left, right), decoder)
+    if node.field.derived is None:
+        structs = {"key": decoder.key, "value": decoder.value}
+        found = _leaf(node, decoder.every_column()[node.field.name], structs)
+        if found is not None:
+            return _Told(found, exact=True)
+    if isinstance(node, Missing):
+        return _by_values(lambda value: value is None, (node.field,), decoder)
+    accept = acceptance(node)
+    return _by_values(lambda value: value is not None and accept(value), (node.field,), decoder)
+
+
+def _by_values(accept: Callable[..., bool], fields: Sequence[Field], decoder: Decoder[Any]) -> _Told:
+    """Where the values of fields are accepted."""
+    vectors = [vector for field in fields if (vector := vector_of(field, decoder)) is not None]
+    if len(vectors) < len(fields):
+        return UNTOLD
+
+    def mask(columns: Columns) -> int:
+        return int.from_bytes(bytes(map(accept, *(vector(columns) for vector in vectors))), "little")
+
+    return _Told(mask, exact=True, slow=True)
 
 
 def _leaf(node: Leaf | Missing, column: form.Column, structs: Structs) -> Mask | None:
@@ -102,7 +138,7 @@ def _leaf(node: Leaf | Missing, column: form.Column, structs: Structs) -> Mask |
             said = column is None if isinstance(node, Missing) else column is not None and acceptance(node)(column)
             return masks.everything if said else masks.nothing
         case form.Either(test, then, otherwise):
-            which, one, other = _test(test, structs), _leaf(node, then, structs), _leaf(node, otherwise, structs)
+            which, one, other = tested(test, structs), _leaf(node, then, structs), _leaf(node, otherwise, structs)
             if which is None or one is None or other is None:
                 return None
             return masks.one_or_other(which, one, other)
@@ -114,14 +150,14 @@ def _leaf(node: Leaf | Missing, column: form.Column, structs: Structs) -> Mask |
         case ((Has() | Like()), form.Names(field, names)):
             accept = acceptance(node)
             bits = sum(bit for bit, name in names.items() if accept([name]))
-            return _test(field.has(bits), structs) if bits else masks.nothing
+            return tested(field.has(bits), structs) if bits else masks.nothing
         case ((Compare() | Like()), form.Name(field, names)):
             return _name(node, field, names, structs)
         case Compare(_, "==", wanted), form.Within():
-            found = _test(column, structs)
+            found = tested(column, structs)
             return found if wanted or found is None else masks.opposite(found)
         case Compare(_, sign, int(wanted)), form.Field():
-            return _number(column, sign, wanted, structs)
+            return compared(column, sign, wanted, structs)
         case Within(_, network), form.Field():
             return _network(column, *network, structs)
         case _, form.Prefixed(address, length):
@@ -129,48 +165,10 @@ def _leaf(node: Leaf | Missing, column: form.Column, structs: Structs) -> Mask |
     return None
 
 
-def _number_at(field: form.Field, structs: Structs) -> Number | None:
-    member = member_of(structs[field.side], field.name)
-    if not isinstance(member.kind, Int) or field.cut:
-        return None
-    offsets = range(member.offset, member.offset + member.size)
-    return Number(field.side, tuple(offsets if member.kind.big else reversed(offsets)), field.mask)
-
-
-def _number(field: form.Field, sign: str, wanted: int, structs: Structs) -> Mask | None:
-    found = _number_at(field, structs)
-    if found is None:
-        return None
-    wanted += field.less
-
-    def below(limit: int) -> Mask:
-        return found.below(limit << field.shift) if limit > 0 else masks.nothing
-
-    match sign:
-        case "<":
-            return below(wanted)
-        case "<=":
-            return below(wanted + 1)
-        case ">":
-            return masks.opposite(below(wanted + 1))
-        case ">=":
-            return masks.opposite(below(wanted))
-    if not field.shift:
-        return found.equals(wanted)
-    return masks.all_of([masks.opposite(below(wanted)), below(wanted + 1)])
-
-
-def _test(test: form.Within, structs: Structs) -> Mask | None:
-    least, most = _number(test.field, ">=", test.least, structs), _number(test.field, "<=", test.most, structs)
-    if least is None or most is None:
-        return None
-    return least if test.most >= form.WIDEST else masks.all_of([least, most])
-
-
 def _name(node: Compare | Like, field: form.Field, names: Mapping[int, str], structs: Structs) -> Mask | None:
     """A word that stands for a number. Numbers without a name are their own."""
     accept = acceptance(node)
-    found = _number_at(field, structs)
+    found = number_at(field, structs)
     if found is None:
         return None
     if len(found.octets) == 1:
@@ -181,7 +179,7 @@ def _name(node: Compare | Like, field: form.Field, names: Mapping[int, str], str
     wanted = {number for number, name in names.items() if accept(name)}
     if isinstance(node.value, str) and node.value.removeprefix("-").isdecimal():
         wanted |= {n for n in (int(node.value),) if n not in names and accept(str(n))}
-    each = [_number(field, "==", number, structs) for number in sorted(wanted)]
+    each = [compared(field, "==", number, structs) for number in sorted(wanted)]
     return masks.any_of([mask for mask in each if mask is not None]) if each else masks.nothing
 
 
@@ -199,7 +197,7 @@ def _prefix(node: Leaf, address: form.Field, length: form.Field, structs: Struct
     size = address.cut or member_of(structs[address.side], address.name).size
 
     def has_length(sign: str, wanted: int) -> Iterator[Mask]:
-        mask = _number(length, sign, wanted, structs)
+        mask = compared(length, sign, wanted, structs)
         if mask is not None:
             yield mask
 

@@ -12,12 +12,16 @@ from cilium_py.bpf.batch import Batch
 from cilium_py.cli.bpf import definitions
 from cilium_py.schema import Int, Layout, MapDef, Struct
 from cilium_py.schema.decoder import Decoder
+from cilium_py.schema.derived import AddressFamily
 from cilium_py.schema.text import masked
-from cilium_py.select.fields import Field, Kind, fields_of
+from cilium_py.select.fields import Field, Kind, fields_of, reader
+from cilium_py.select.masks import Columns
+from cilium_py.select.moment import Moment
 from cilium_py.select.octets import sieve_of
 from cilium_py.select.rows import test_of as predicate
 from cilium_py.select.rows import value_of
 from cilium_py.select.tree import And, Compare, CompareFields, Covers, Has, Like, Missing, Node, Not, Or, Within
+from cilium_py.select.vectors import vector_of
 
 OPERATORS = st.sampled_from(["==", "<", "<=", ">", ">="])
 
@@ -25,6 +29,9 @@ OPERATORS = st.sampled_from(["==", "<", "<=", ">", ">="])
 class Declared(NamedTuple):
     definition: MapDef[Any]
     layout: Layout[Any]
+
+    def __str__(self) -> str:
+        return f"{'-'.join(self.definition.command)}-{self.layout.key.__name__}-{self.layout.release}"
 
 
 def declared() -> list[Declared]:
@@ -36,6 +43,20 @@ def declared() -> list[Declared]:
         if isinstance(layout.decode, Decoder)
     ]
     return list({(each.definition.command, id(each.layout)): each for each in found}.values())
+
+
+def told(case: Declared) -> list[Field]:
+    """The fields of its rows, and those that follow from them, but not from the time."""
+    return [
+        field
+        for field in fields_of(case.definition.row, case.definition.derived).values()
+        if field.kind is not Kind.TIME
+    ]
+
+
+def batch_of(pairs: list[tuple[bytes, bytes]]) -> Batch:
+    keys, values = (memoryview(b"".join(column)) for column in zip(*pairs, strict=True))
+    return Batch(keys, values, len(pairs))
 
 
 def octets(struct: type[Struct]) -> st.SearchStrategy[bytes]:
@@ -68,7 +89,6 @@ def leaves(field: Field, rows: list[Any]) -> st.SearchStrategy[Node]:
         case Kind.NUMBER:
             numbers = st.one_of(there, there.map(lambda n: n + 1), st.integers(-1, 1 << 64))
             made.append(st.builds(Compare, st.just(field), OPERATORS, numbers))
-            made.append(st.builds(CompareFields, st.just(field), OPERATORS, st.just(field)))
         case Kind.FLAG:
             made.append(st.builds(Compare, st.just(field), st.just("=="), st.booleans()))
         case Kind.TEXT:
@@ -84,6 +104,17 @@ def leaves(field: Field, rows: list[Any]) -> st.SearchStrategy[Node]:
             made.append(st.builds(Within, st.just(field), networks(there.map(lambda p: p[0]))))
             made.append(st.builds(Compare, st.just(field), st.just("=="), networks(there.map(lambda p: p[0]))))
             made.append(st.builds(Covers, st.just(field), there.map(lambda p: p[0])))
+    return st.one_of(made)
+
+
+def pairs_of(fields: list[Field]) -> st.SearchStrategy[Node]:
+    """Two fields of a row against each other."""
+    numbers = [field for field in fields if field.kind is Kind.NUMBER]
+    made = [st.builds(CompareFields, st.sampled_from(numbers), OPERATORS, st.sampled_from(numbers))] if numbers else []
+    for kind in Kind.ADDRESS, Kind.FLAG:
+        same = [field for field in fields if field.kind is kind]
+        if same:
+            made.append(st.builds(CompareFields, st.sampled_from(same), st.just("=="), st.sampled_from(same)))
     return st.one_of(made)
 
 
@@ -106,31 +137,44 @@ def trees(leaf: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     )
 
 
-@pytest.mark.parametrize(
-    "case", declared(), ids=lambda c: f"{'-'.join(c.definition.command)}-{c.layout.key.__name__}-{c.layout.release}"
-)
+@pytest.mark.parametrize("case", declared(), ids=str)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_sieved_bytes_are_selected_rows(case: Declared, data: st.DataObject) -> None:
     layout = case.layout
     pairs = data.draw(st.lists(st.tuples(octets(layout.key), octets(layout.value)), min_size=1, max_size=40))
     rows = [layout.decode(layout.key.unpack(key), layout.value.unpack(value)) for key, value in pairs]
-    fields = [field for field in fields_of(case.definition.row).values() if field.kind is not Kind.OTHER]
-    node = data.draw(st.sampled_from(fields).flatmap(lambda field: trees(leaves(field, rows))))
-    batch = Batch(
-        memoryview(b"".join(key for key, _ in pairs)), memoryview(b"".join(value for _, value in pairs)), len(pairs)
-    )
+    fields = [field for field in told(case) if field.kind is not Kind.OTHER]
+    leaf = st.sampled_from(fields).flatmap(lambda field: leaves(field, rows))
+    node = data.draw(trees(st.one_of(leaf, pairs_of(fields))))
     wanted = [pair for pair, row in zip(pairs, rows, strict=True) if predicate(node)(row)]
     sieve = sieve_of(node, layout)
-    passed = list(batch.pairs()) if sieve is None else []
-    narrowed = sieve.narrow(batch) if sieve is not None else None
-    if narrowed is not None:
-        passed = list(narrowed.pairs())
-    if sieve is not None and sieve.exact:
-        assert passed == wanted
-    else:
-        decoded = [layout.decode(layout.key.unpack(key), layout.value.unpack(value)) for key, value in passed]
-        assert [pair for pair, row in zip(passed, decoded, strict=True) if predicate(node)(row)] == wanted
+    assert sieve is not None
+    assert sieve.exact
+    narrowed = sieve.narrow(batch_of(pairs))
+    assert (list(narrowed.pairs()) if narrowed is not None else []) == wanted
+
+
+@pytest.mark.parametrize("case", declared(), ids=str)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_values_of_columns_are_those_of_rows(case: Declared, data: st.DataObject) -> None:
+    layout = case.layout
+    assert isinstance(layout.decode, Decoder)
+    pairs = data.draw(st.lists(st.tuples(octets(layout.key), octets(layout.value)), min_size=1, max_size=40))
+    rows = [layout.decode(layout.key.unpack(key), layout.value.unpack(value)) for key, value in pairs]
+    addresses = [field.name for field in told(case) if field.kind is Kind.ADDRESS]
+    families = [Field("family", Kind.TEXT, derived=AddressFamily("family", name)) for name in addresses]
+    fields = {field.name: field for field in told(case)}
+    for field in [*told(case), *families]:
+        vector = vector_of(field, layout.decode)
+        assert vector is not None
+        read = reader(field, fields, Moment(no_clock))
+        assert list(vector(Columns(batch_of(pairs)))) == [read(row) for row in rows], field.name
+
+
+def no_clock() -> Any:
+    raise AssertionError("nothing here depends on the time")
 
 
 def test_the_tables_that_matter_most_are_told_by_their_bytes() -> None:
