@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, WrongUsage
-from cilium_py.render.stream import collected
+from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, Partial, WrongUsage
+from cilium_py.render.spool import arranged
 from cilium_py.schema import InnerMap, Int, Layout, MapDef, Pad, Pair, Source, Struct
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cilium_py.bpf.map import BpfMap
 
 R = TypeVar("R", bound=tuple[Any, ...])
+S = TypeVar("S")
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -214,6 +216,31 @@ def explained(error: OSError, path: Path) -> CiliumPyError:
     return CiliumPyError(f"{path}: {error.strerror}")
 
 
+def readable(maps: Iterable[S], read: Callable[[S], T]) -> Iterator[tuple[S, T]]:
+    """Each of several maps with what is read of it.
+
+    Those that are not there are passed over, those of an unknown shape too, and told of at the end with Partial.
+    Raises LayoutMismatch or MapMissing if nothing was read.
+    """
+    shown, missing, unknown = 0, list[MapMissing](), list[LayoutMismatch]()
+    for each in maps:
+        try:
+            found = read(each)
+        except MapMissing as error:
+            log.info("%s", error)
+            missing.append(error)
+            continue
+        except LayoutMismatch as error:
+            unknown.append(error)
+            continue
+        shown += 1
+        yield each, found
+    if unknown and shown:
+        raise Partial(f"left out: {'; '.join(error.message for error in unknown)}", unknown[0].hint)
+    if not shown and (unknown or missing):
+        raise [*unknown, *missing][0]
+
+
 @dataclass
 class Family(Generic[R]):
     """The maps of one definition on one node."""
@@ -229,23 +256,22 @@ class Family(Generic[R]):
         *,
         read_only: bool = True,
     ) -> Iterator[OpenTable[R]]:
-        """Each map that is pinned, opened; those that are not are passed over unless none is there."""
-        found, missing, replaced = 0, None, set[str]()
-        for source in self.definition.sources if sources is None else sources:
-            if source.pin in replaced:
-                continue
-            try:
-                table = open_source(source, self.directory, scope, release=self.release, read_only=read_only)
-            except MapMissing as error:
-                missing = missing or error
-                log.info("%s", error)
-                continue
-            found += 1
+        """Each map that is pinned, opened. See readable."""
+        replaced = set[str]()
+        candidates = self.definition.sources if sources is None else sources
+
+        def opened(source: Source[R]) -> OpenTable[R]:
+            # Of an unknown shape it is there all the same: what it replaces may be out of date.
             replaced.add(source.replaces)
+            try:
+                return open_source(source, self.directory, scope, release=self.release, read_only=read_only)
+            except MapMissing:
+                replaced.discard(source.replaces)
+                raise
+
+        for _, table in readable((each for each in candidates if each.pin not in replaced), opened):
             with table:
                 yield table
-        if not found and missing:
-            raise missing
 
     def rows(self, scope: int | str | None = None, sources: Sequence[Source[R]] | None = None) -> Iterator[R]:
         """Every row of the maps that are pinned, in the definition's order."""
@@ -257,4 +283,4 @@ class Family(Generic[R]):
         order, keep = self.definition.order, self.definition.keep
         if keep:
             streamed = filter(keep, streamed)
-        return collected(streamed, lambda rows: sorted(rows, key=order)) if order else streamed
+        return arranged(streamed, order) if order else streamed

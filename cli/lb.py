@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,11 +13,13 @@ from cilium_py.cli.context import Settings, output_option, settings, show, show_
 from cilium_py.cli.family import group_of, layout_option
 from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand, Subject, list_family, list_rows, no_options_in_compat
-from cilium_py.errors import CiliumPyError, MapMissing
+from cilium_py.errors import CiliumPyError, MapMissing, Partial
 from cilium_py.maps import (
     lb_active,
     lb_affinity,
     lb_backends,
+    lb_failed,
+    lb_health,
     lb_maglev,
     lb_match,
     lb_ranges,
@@ -66,6 +67,8 @@ for definition in (
     lb_match.MAP,
     lb_skip.MAP,
     lb_active.MAP,
+    lb_failed.MAP,
+    lb_health.MAP,
 ):
     lb.add_command(group_of(definition))
 maglev = group_of(lb_maglev.MAP)
@@ -98,23 +101,31 @@ def list_(where: Settings, output: str | None, layout: str | None, **flags: bool
         if flags[flag]:
             list_family(where, form, Family(definition, where.pins, layout), subject=Subject.of(definition))
             return
-    known = backends_by_id(where)
+    known, unread = backends_by_id(where)
     family = Family(lb_services.MAP, where.pins, layout)
     if not form.compat:
         list_rows(where, form, (joined(row, known) for row in family.rows()), Row, TEXT)
-        return
-    no_options_in_compat(form)
-    shape = GoTable[lb_services.Row](
-        TITLES, lambda pair: compat_entry(pair, known), titles_when_empty=True, empty_without_map=True
-    )
-    show_family(form, replace(family, definition=replace(lb_services.MAP, compat=shape)))
+    else:
+        no_options_in_compat(form)
+        shape = GoTable[lb_services.Row](
+            TITLES, lambda pair: compat_entry(pair, known), titles_when_empty=True, empty_without_map=True
+        )
+        show_family(form, replace(family, definition=replace(lb_services.MAP, compat=shape)))
+    if unread is not None:
+        raise unread
 
 
-def backends_by_id(where: Settings) -> Backends:
-    """Every backend of the node; none where there is no map of them."""
-    with suppress(MapMissing):
-        return {row.backend_id: row for row in Family(lb_backends.MAP, where.pins).rows()}
-    return {}
+def backends_by_id(where: Settings) -> tuple[Backends, Partial | None]:
+    """Every backend of the node, none where there is no map of them; and what is to be said if those are not all."""
+    known: Backends = {}
+    try:
+        for row in Family(lb_backends.MAP, where.pins).rows():
+            known[row.backend_id] = row
+    except MapMissing:
+        pass
+    except Partial as error:
+        return known, error
+    return known, None
 
 
 def joined(row: lb_services.Row, known: Backends) -> Row:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from cilium_py.cli.context import Settings, confirm, settings, yes_option
 from cilium_py.cli.groups import Group
-from cilium_py.cli.select import SelectingCommand, Subject, asked, counted, narrowed
-from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.cli.select import SelectingCommand, Subject, asked, narrowed, show_count
+from cilium_py.errors import CiliumPyError, Partial, WrongUsage
 from cilium_py.schema import MapDef
 from cilium_py.table import Family, OpenTable, explained
 
@@ -109,8 +110,7 @@ def count_command(target: Target) -> click.Command:
     @settings
     def command(where: Settings, table: Words = ()) -> None:
         selection = asked().selection(where)
-        found = narrowed(selection, target.opened(where, table))
-        click.echo(sum(counted(target.definition, each) for each in found))
+        show_count(target.definition, narrowed(selection, target.opened(where, table)))
 
     return command
 
@@ -143,7 +143,10 @@ def delete_selected(
         raise WrongUsage("delete what?", f"say which, such as {target.sample}")
     selection = wanted.selection(where)
     if not dry_run and not yes:
-        count = sum(each.count for table in _narrow(selection, target, where, words) for each in table.batches())
+        count = 0
+        with suppress(Partial):  # said when all is done
+            for table in _narrow(selection, target, where, words):
+                count += sum(batch.count for batch in table.batches())
         confirm(f"Delete {count} entries?", yes or not count)
     for table in _narrow(selection, target, where, words, read_only=dry_run):
         if "array" in table.map.info.type_name:
