@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import click
@@ -32,10 +33,11 @@ from cilium_py.policy import entries
 from cilium_py.policy.entries import PolicyMap
 from cilium_py.policy.ports import EVERYTHING, L4, LAST_PORT, PROTOCOLS, WITH_PORTS, exactly, port_range
 from cilium_py.render import Output
+from cilium_py.render.stream import collected
 from cilium_py.render.tabular import lines
 from cilium_py.schema import GoType, Pair, Table
 from cilium_py.schema.text import number
-from cilium_py.table import OpenTable, explained
+from cilium_py.table import OpenTable, explained, readable
 
 OF_ENDPOINT = GoType("EndpointID", "Path", "Content")
 FAN_OUT = (0, 1, 6, 17, 58, 132)
@@ -128,37 +130,46 @@ def show_all(where: Settings, form: Output, numeric: bool) -> None:
     elif not found and where.recording is None and not where.paths.globals.is_dir():
         raise MapMissing(f"{where.paths.globals}: no such directory", "is Cilium running here?")
     elif form.is_text:
-        write_lines(line for each in found for line in block(each, view))
+        write_lines(line for each, listed in contents(found, view) for line in block(each, listed, view))
     elif form.compat:
         from cilium_py.render.compat import write_document
 
-        write_document(sys.stdout.buffer, form, [
-            OF_ENDPOINT(
-                endpoint_text(each, view), str(each.path), [compat_entry(*pair) for pair in ordered(each, view)],
-            )
-            for each in found
-        ])  # fmt: skip
+        documents = (
+            OF_ENDPOINT(endpoint_text(each, view), str(each.path), [compat_entry(*pair) for pair in listed])
+            for each, listed in contents(found, view)
+        )
+        for whole in collected(documents, lambda read: [read]):
+            write_document(sys.stdout.buffer, form, whole)
     else:
-        show(form, (pair.row for each in found for pair in ordered(each, view)), Row, MAP.text)
+        show(form, rows(found, view), Row, MAP.text)
 
 
 def list_selected(where: Settings, form: Output, found: list[PolicyMap], view: View) -> None:
     """The entries that the options ask for, in one table."""
     no_options_in_compat(form)
     text = Table[Row](("ENDPOINT", *TITLES), lambda row: (row.endpoint, *cells(row, peer_of(row))), padded="none")
-    list_rows(where, form, (pair.row for each in found for pair in ordered(each, view)), Row, text)
+    list_rows(where, form, rows(found, view), Row, text)
 
 
 def peer_of(row: Row) -> str:
     return ",".join(row.labels) or str(row.identity)
 
 
-def block(each: PolicyMap, view: View) -> Iterator[str]:
+def contents(found: list[PolicyMap], view: View) -> Iterator[tuple[PolicyMap, list[Pair]]]:
+    """Each map with its entries in order. An endpoint that went meanwhile is none, a map of unknown shape left out."""
+    return readable(found, lambda each: ordered(each, view))
+
+
+def rows(found: list[PolicyMap], view: View) -> Iterator[Row]:
+    return (pair.row for _, listed in contents(found, view) for pair in listed)
+
+
+def block(each: PolicyMap, listed: list[Pair], view: View) -> Iterator[str]:
     """The lines of one endpoint among several."""
     yield f"Endpoint ID: {endpoint_text(each, view)}"
     yield f"Path: {each.path}"
     yield ""
-    yield from table_lines(ordered(each, view), view)
+    yield from table_lines(listed, view)
     yield from ("", "")
 
 
@@ -220,8 +231,8 @@ def tables(where: Settings, words: tuple[str, ...], read_only: bool) -> Iterator
     found = [entries.map_of(where.pins, scope_of(words[0]))] if words else entries.all_maps(where.pins)
     if not found:
         raise MapMissing(f"{where.paths.globals}: no policy map", "is Cilium running here?")
-    for each in found:
-        with entries.open_map(each, read_only=read_only) as table:
+    for each, table in readable(found, partial(entries.open_map, read_only=read_only)):
+        with table:
             table.layout = replace(table.layout, decode=with_endpoint(table.layout.decode, each.endpoint))
             yield table
 
