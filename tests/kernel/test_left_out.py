@@ -53,8 +53,9 @@ def call(bpffs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Call
     """(exit code, stdout, stderr) of a command on the node of this test."""
 
     def called(*words: str) -> tuple[int, str, str]:
+        node = [] if "--from" in words else ["--bpf-root", str(bpffs), "--state-dir", str(tmp_path / "state")]
         with pytest.raises(SystemExit) as stop:
-            main(["--bpf-root", str(bpffs), "--state-dir", str(tmp_path / "state"), *words])
+            main([*node, *words])
         assert isinstance(stop.value.code, int)
         return stop.value.code, *capfd.readouterr()
 
