@@ -161,6 +161,38 @@ def arranged(table: OpenTable[Any], by: Sequence[Field]) -> Iterator[Batch]:
         raise failure
 
 
+def gathered(table: OpenTable[Any]) -> Iterator[Batch]:
+    """The entries of a table, those that few of many were selected in larger batches than they came in."""
+    from cilium_py.bpf.batch import ROOM
+
+    if table.narrow is None:
+        yield from table.batches()
+        return
+    held: list[tuple[bytes, bytes]] = []
+    count = 0
+    failure: Exception | None = None
+    try:
+        for batch in table.batches():
+            held.append((bytes(batch.keys), bytes(batch.values)))
+            count += batch.count
+            if count >= ROOM:
+                yield _joined(held, count)
+                held, count = [], 0
+    except READING as error:
+        failure = error
+    if held:
+        yield _joined(held, count)
+    if failure is not None:
+        raise failure
+
+
+def _joined(parts: Sequence[tuple[bytes, bytes]], count: int) -> Batch:
+    from cilium_py.bpf.batch import Batch
+
+    keys, values = (memoryview(b"".join(column)) for column in zip(*parts, strict=True))
+    return Batch(keys, values, count)
+
+
 def _ascending(member: Member) -> slice:
     """The bytes of a field in the order that makes them compare like it."""
     start, end = member.offset, member.offset + member.size
@@ -196,7 +228,7 @@ class _Kernel:
     def batches(self, table: OpenTable[Any]) -> Iterator[Batch]:
         """A table in the order that its rows have."""
         by = self.definition.key_order
-        return arranged(table, by) if by else table.batches()
+        return arranged(table, by) if by else gathered(table)
 
     def rows(self, table: OpenTable[Any], batch: Batch) -> Iterator[Any]:
         return starmap(table.layout.decode, table.pairs_of(batch))
