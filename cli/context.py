@@ -47,7 +47,7 @@ class Settings:
         if self.recording is None:
             return clock.now()
         if clock.hertz:
-            return self.recording.jiffies // clock.hertz if self.recording.jiffies is not None else None
+            return clock.seconds_of_jiffies(self.recording.jiffies) if self.recording.jiffies is not None else None
         return self.recording.monotonic
 
     def must_be_live(self) -> None:

@@ -27,7 +27,11 @@ class Clock(NamedTuple):
 
     def now(self) -> int:
         """The present in seconds. Raises CiliumPyError if the kernel does not show its jiffies."""
-        return jiffies() // self.hertz if self.hertz else int(time.monotonic())
+        return self.seconds_of_jiffies(jiffies()) if self.hertz else int(time.monotonic())
+
+    def seconds_of_jiffies(self, count: int) -> int:
+        """The kernel's tick count in seconds, as coarse as the times of entries are."""
+        return self.seconds(count >> 8)
 
 
 class RuntimeConfig(NamedTuple):

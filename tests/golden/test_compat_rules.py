@@ -98,3 +98,16 @@ def test_port_of_policy_add(compat: Callable[..., Outcome], word: str, added: st
     changed = outcome.changes.get("cilium_policy_v2_00007", ([], []))
     assert [key for key, _ in changed[1]] == ([added] if added else [])
     assert (outcome.code == 0) == (added is not None)
+
+
+CONFIG = "/run/cilium/state/agent-runtime-config.json"
+
+
+def test_jiffies_are_counted_as_coarsely_as_times_of_entries(compat: Callable[..., Outcome]) -> None:
+    key = bytes.fromhex("0a0000010a00000201bb00500600")
+    made = Made(
+        "cilium_snat_v4_external~one", "cilium_snat_v4_external", [(key.hex(), (7).to_bytes(40, "little").hex())]
+    )
+    config = json.dumps({"ClockSource": 1, "KernelHz": 100, "EnableIPv6": False})
+    outcome = compat("nat list", made, schedstat=(1000 << 8) + 255, files={CONFIG: config})
+    assert f"Created={(1000 << 8) // 100 - (7 << 8) // 100}sec ago" in outcome.stdout
