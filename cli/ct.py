@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from cilium_py.cli.agent import agent_clock, agent_options
 from cilium_py.cli.connection import add_get, turned
 from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
 from cilium_py.cli.family import layout_option, writing
@@ -16,19 +16,18 @@ from cilium_py.cli.select import SelectingCommand, Subject, list_family
 from cilium_py.cli.verbs import Target, add_verbs, delete_selected
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.maps.ct import CLUSTER, MAP, remaining
-from cilium_py.node import runtime
+from cilium_py.node.runtime import Clock, RuntimeConfig
 from cilium_py.schema import Source
 from cilium_py.schema.form import Columns
 from cilium_py.schema.text import number
 from cilium_py.table import Family, OpenTable
 
-log = logging.getLogger(__name__)
 Sources = tuple[Source[Any], ...]
 WORDS = "[global | cluster ID]"
 TCP = 6
 
 
-def scope_of(words: tuple[str, ...], config: runtime.RuntimeConfig) -> tuple[int | None, Sources]:
+def scope_of(words: tuple[str, ...], config: RuntimeConfig) -> tuple[int | None, Sources]:
     """(cluster id, its sources) of the words `global` or `cluster ID`; no words mean global."""
     match words:
         case () | ("global",):
@@ -39,15 +38,6 @@ def scope_of(words: tuple[str, ...], config: runtime.RuntimeConfig) -> tuple[int
             raise WrongUsage(f"{' '.join(words)!r}: not a table", "say global, or cluster and its id")
     on = {4: config.ipv4, 6: config.ipv6}
     return scope, tuple(source for source in sources if on[source.family])
-
-
-def agent_options(where: Settings) -> runtime.RuntimeConfig:
-    """The options of the node's agent; the defaults if it left none or they cannot be read."""
-    try:
-        return runtime.read(where.paths.state_dir) or runtime.RuntimeConfig()
-    except CiliumPyError as error:
-        log.warning("%s", error)
-        return runtime.RuntimeConfig()
 
 
 @click.group(cls=Group)
@@ -83,23 +73,17 @@ def list_(
     list_family(where, form, family, family.tables(scope, sources) if sources else [], columns)
 
 
-def chosen_clock(where: Settings, mode: str | None, hertz: str) -> runtime.Clock:
+def chosen_clock(where: Settings, mode: str | None, hertz: str) -> Clock:
     """The clock that the options name, or else the agent's."""
     rate = number(hertz, "a number of jiffies a second", 0x7FFFFFFF, least=1)
     if mode is None:
-        config = runtime.read(where.paths.state_dir)
-        if config is None:
-            raise CiliumPyError(
-                f"{where.paths.state_dir / runtime.FILE}: missing, and no clock named",
-                "--time-diff-clocksource-mode ktime is what most agents use",
-            )
-        return config.clock
+        return agent_clock(where)
     if mode not in ("ktime", "jiffies"):
         raise WrongUsage(f"{mode!r} is no clock", "ktime or jiffies")
-    return runtime.Clock(rate if mode == "jiffies" else 0)
+    return Clock(rate if mode == "jiffies" else 0)
 
 
-def time_left(where: Settings, clock: runtime.Clock) -> Columns:
+def time_left(where: Settings, clock: Clock) -> Columns:
     """How many seconds a connection has left, by the clock as it is now."""
     now = where.now(clock)
     if now is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cilium_py.cli.agent import agent_clock
 from cilium_py.cli.connection import add_get, straight
 from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
 from cilium_py.cli.family import flush, layout_option, seen
@@ -16,7 +17,6 @@ from cilium_py.cli.verbs import Target, add_verbs
 from cilium_py.errors import WrongUsage
 from cilium_py.maps import nat_retries
 from cilium_py.maps.nat import CLUSTER, MAP, age
-from cilium_py.node.runtime import RuntimeConfig, read
 from cilium_py.schema import Source
 from cilium_py.schema.form import Columns
 from cilium_py.schema.text import number
@@ -63,7 +63,7 @@ def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: s
 
 def ages(where: Settings) -> Columns | None:
     """How old a translation is, by the agent's clock as it is now; None if nobody knows the time."""
-    clock = (read(where.paths.state_dir) or RuntimeConfig()).clock
+    clock = agent_clock(where)
     now = where.now(clock)
     return None if now is None else age(now, clock.hertz)
 

@@ -112,11 +112,10 @@ class AgentClock:
     """The clock of the node's agent, or of the node that a recording is of."""
 
     def __init__(self, settings: Settings) -> None:
-        from cilium_py.node import runtime
+        from cilium_py.cli.agent import agent_clock
 
-        config = runtime.read(settings.paths.state_dir) or runtime.RuntimeConfig()
         self._settings = settings
-        self._clock: Clock = config.clock
+        self._clock: Clock = agent_clock(settings)
         self.hertz = self._clock.hertz
 
     def seconds(self, ticks: int) -> int:
