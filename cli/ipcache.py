@@ -82,19 +82,18 @@ def longest(family: Family[Row], packed: bytes, cluster_id: int) -> Row | None:
 
 
 def _warn_as_cilium_dbg(family: Family[Row]) -> None:
-    """cilium-dbg logs to stdout each entry that it has no CIDR for: in a cluster, or broken."""
+    """cilium-dbg logs to stdout each text of an entry that it has no CIDR for: in a cluster, or broken."""
     from datetime import UTC, datetime
 
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    for table in family.tables():
-        for pair in table.dump():
-            said, _ = compat_entry(pair)
-            if pair.row.prefix is None or pair.row.cluster_id:
-                quoted = f'"{said}"' if " " in said else said
-                click.echo(
-                    f'time={time} level=warn msg="unable to parse ipcache entry as a CIDR" subsys=cilium-dbg'
-                    f' error="invalid CIDR address: {said}" entry={quoted}'
-                )
+    pairs = (pair for table in family.tables() for pair in table.dump())
+    odd = (compat_entry(pair)[0] for pair in pairs if pair.row.prefix is None or pair.row.cluster_id)
+    for said in dict.fromkeys(odd):
+        quoted = f'"{said}"' if " " in said else said
+        click.echo(
+            f'time={time} level=warn msg="unable to parse ipcache entry as a CIDR" subsys=cilium-dbg'
+            f' error="invalid CIDR address: {said}" entry={quoted}'
+        )
 
 
 @ipcache.command("match")

@@ -111,3 +111,16 @@ def test_jiffies_are_counted_as_coarsely_as_times_of_entries(compat: Callable[..
     config = json.dumps({"ClockSource": 1, "KernelHz": 100, "EnableIPv6": False})
     outcome = compat("nat list", made, schedstat=(1000 << 8) + 255, files={CONFIG: config})
     assert f"Created={(1000 << 8) // 100 - (7 << 8) // 100}sec ago" in outcome.stdout
+
+
+def test_ipcache_get_warns_once_of_entries_with_one_text(compat: Callable[..., Outcome]) -> None:
+    value = "05000000" + "00" * 20
+    broken = [
+        ("20000000" + f"000000{family}" + f"0a{last}" + "00" * 14, value) for family in "67" for last in ("01", "02")
+    ]
+    broken = [(key.replace("0000006", "00000006").replace("0000007", "00000007"), value) for key, value in broken]
+    whole = ("40000000" + "00000001" + "0a000001" + "00" * 12, value)
+    outcome = compat("ipcache get 10.0.0.1", Made("cilium_ipcache_v2~plain", "cilium_ipcache_v2", [*broken, whole]))
+    lines = outcome.stdout.splitlines()
+    assert [line.endswith("entry=<unknown>") for line in lines] == [True, False], outcome.stderr
+    assert lines[1] == "10.0.0.1 maps to identity identity=5 encryptkey=0 tunnelendpoint=0.0.0.0 flags=<none>"
