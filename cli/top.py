@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from heapq import nlargest, nsmallest
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cilium_py.cli.context import Settings, settings
+from cilium_py.cli.screen import Screen, is_capable
 from cilium_py.cli.select import SelectingCommand, asked, moment_of, narrowed
 from cilium_py.cli.watch import interval_option, looks
 from cilium_py.errors import WrongUsage
@@ -56,7 +56,7 @@ def top_command(target: Target) -> click.Command:
             rounds = 1
         view = View(target, where, table, by, sort, limit, rounds != 1)
         try:
-            if output != "jsonl" and sys.stdout.isatty() and rounds is None:
+            if output != "jsonl" and is_capable() and rounds is None:
                 live(view, interval)
             else:
                 plain(view, interval, rounds, as_json=output == "jsonl")
@@ -120,10 +120,9 @@ class View:
         tables = narrowed(self.asked.selection(self.where), self.target.opened(self.where, self.words))
         self.groups = self.tally.look(tables, moment_of(self.where), self.target.definition.keep)
 
-    def ordered(self) -> list[Group]:
-        return sorted(
-            self.groups, key=lambda group: (count_of(group, self.sort) or 0, group.entries), reverse=not self.ascending
-        )
+    def first(self, most: int) -> list[Group]:
+        order = nsmallest if self.ascending else nlargest
+        return order(most, self.groups, key=lambda group: (count_of(group, self.sort) or 0, group.entries))
 
     def press(self, key: str) -> None:
         if key == "s":
@@ -133,7 +132,7 @@ class View:
 
     def lines(self, most: int) -> Iterator[str]:
         """Titles and the first groups in aligned columns, numbers to the right."""
-        shown = self.ordered()[:most]
+        shown = self.first(most)
         titles = [field.name.upper().replace("_", " ") for field in self.by] + [each.upper() for each in self.sorts]
         body = [
             [_said(field, value) for field, value in zip(self.by, group.values, strict=True)]
@@ -149,7 +148,7 @@ class View:
             yield "  ".join(cells).rstrip()
 
     def objects(self, most: int) -> Iterator[dict[str, Any]]:
-        for group in self.ordered()[:most]:
+        for group in self.first(most):
             values = {field.name: _plain(field, value) for field, value in zip(self.by, group.values, strict=True)}
             counts = {each.replace("/s", "_per_second"): count_of(group, each) for each in self.sorts}
             yield {"time": _now(), **values, **counts}
@@ -200,52 +199,21 @@ def plain(view: View, interval: float, rounds: int | None, *, as_json: bool) -> 
 
 def live(view: View, interval: float) -> None:
     """The same place of a terminal again and again, until q or Ctrl-C."""
-    from rich.live import Live
-    from rich.text import Text
-
-    with _keys() as key_within, Live(screen=True, auto_refresh=False) as screen:
+    with Screen() as screen, contextlib.suppress(EOFError):
         while True:
             view.look()
             due = time.monotonic() + interval
-            while True:
-                height, width = screen.console.size.height, screen.console.size.width
+            keys: str | None = ""
+            while keys is not None:
+                _, height = screen.size
                 most = min(view.limit or height, max(height - LINES_AROUND, SMALLEST))
                 lines = [view.summary(), "", *view.lines(most)]
-                text = "\n".join(line[:width] for line in [*lines[: height - 1], "s sort  r reverse  q quit"])
-                screen.update(Text(text, no_wrap=True), refresh=True)
-                key = key_within(due - time.monotonic())
-                if key == "q":
-                    return
-                if not key:
-                    break
-                view.press(key)
-
-
-@contextlib.contextmanager
-def _keys() -> Iterator[Callable[[float], str]]:
-    """Single keys of the terminal: a function that waits so many seconds for one, "" if none came."""
-    if not sys.stdin.isatty():
-        yield _no_key
-        return
-    import termios
-    import tty
-
-    before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
-
-    def key(seconds: float) -> str:
-        ready, _, _ = select.select([sys.stdin], [], [], max(seconds, 0.0))
-        return os.read(sys.stdin.fileno(), 1).decode(errors="replace") if ready else ""
-
-    try:
-        yield key
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-
-def _no_key(seconds: float) -> str:
-    time.sleep(max(seconds, 0.0))
-    return ""
+                screen.draw([*lines[: height - 1], "s sort  r reverse  q quit"])
+                keys = screen.wait(due - time.monotonic())
+                for key in keys or "":
+                    if key == "q":
+                        return
+                    view.press(key)
 
 
 def _now() -> str:

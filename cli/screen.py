@@ -1,0 +1,131 @@
+"""The terminal while it is a live view's: one screen, drawn again and again, and single keys.
+
+It is given back however the view ends, and while it is suspended. What ends a process ends it as ever, after that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+# The other screen, no cursor, no wrapping; and back.
+TAKE, GIVE_BACK = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
+HOME, CLEAR_LINE, CLEAR_REST = "\x1b[H", "\x1b[2K", "\x1b[J"
+USUAL_SIZE = (80, 24)
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def is_capable() -> bool:
+    """Whether stdout is a terminal that can be drawn on."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+class Screen:
+    """Use it in a with block. Keys come if stdin is a terminal too."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._has_keys = sys.stdin.isatty()
+        self._settings: list[Any] | None = None
+
+    def __enter__(self) -> Self:
+        self._woken, waking = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._stack.callback(os.close, self._woken)
+        self._stack.callback(os.close, waking)
+        self._stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(waking, warn_on_full_buffer=False))
+        for number, handler in ((signal.SIGWINCH, _nothing), (signal.SIGTSTP, self._suspend)):
+            self._stack.enter_context(_handled(number, handler))
+        for number in ENDING:
+            self._stack.enter_context(_handled(number, self._end))
+        self._take()
+        self._stack.callback(self._give_back)
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._stack.close()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(columns, lines)."""
+        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        return columns or USUAL_SIZE[0], lines or USUAL_SIZE[1]
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Show these lines, as much of them as there is room for, and nothing else."""
+        columns, most = self.size
+        shown = "\n".join(CLEAR_LINE + line[:columns] for line in lines[:most])
+        sys.stdout.write(HOME + shown + CLEAR_REST)
+        sys.stdout.flush()
+
+    def wait(self, seconds: float) -> str | None:
+        """The keys that were pressed; none if the screen is to be drawn anew; None after so many seconds.
+
+        Raises EOFError if there will never be another key.
+        """
+        sources = [self._woken, *([sys.stdin.fileno()] if self._has_keys else [])]
+        ready, _, _ = select.select(sources, [], [], max(seconds, 0.0))
+        if not ready:
+            return None
+        if self._woken in ready:
+            os.read(self._woken, 1024)
+            return ""
+        keys = os.read(sys.stdin.fileno(), 64)
+        if not keys:
+            raise EOFError
+        # Arrows and the like are sequences of characters that mean nothing here.
+        return "" if keys.startswith(b"\x1b") else keys.decode(errors="replace")
+
+    def _take(self) -> None:
+        if self._has_keys:
+            import termios
+            import tty
+
+            self._settings = termios.tcgetattr(sys.stdin)
+            tty.setcbreak(sys.stdin)
+        sys.stdout.write(TAKE)
+        sys.stdout.flush()
+
+    def _give_back(self) -> None:
+        # A terminal that is gone takes nothing back.
+        with contextlib.suppress(OSError):
+            os.write(sys.stdout.fileno(), GIVE_BACK.encode())
+        if self._settings is not None:
+            import termios
+
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._settings)
+
+    def _suspend(self, number: int, _frame: FrameType | None) -> None:
+        self._give_back()
+        with _handled(number, signal.SIG_DFL):
+            os.kill(os.getpid(), number)
+        self._take()
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        self._give_back()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+@contextlib.contextmanager
+def _handled(number: int, handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    """A signal handled so for a while; one that is ignored stays ignored."""
+    before = signal.getsignal(number)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """That it came is what counts: it ends the wait."""
