@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from cilium_py.render.stream import collected
+from cilium_py.render.spool import Spool
+from cilium_py.render.stream import READING, chunks
 from cilium_py.schema import Line, Table
 
 PADDING = 3
@@ -22,21 +23,29 @@ def text_lines(text: Table[Any] | Line[Any], rows: Iterable[Any]) -> Iterator[st
 def lines(
     titles: Sequence[str], rows: Iterable[Sequence[str]], padded: str = "rows", titles_when_empty: bool = True
 ) -> Iterator[str]:
-    """The titles, then one line a row. `padded` says whose last cell is padded: "rows", "all" or "none"."""
-    return collected(map(tuple, rows), lambda body: _table(titles, body, padded, titles_when_empty))
+    """The titles, then one line a row. `padded` says whose last cell is padded: "rows", "all" or "none".
 
-
-def _table(
-    titles: Sequence[str], body: list[tuple[str, ...]], padded: str, titles_when_empty: bool
-) -> Iterator[str]:  # fmt: skip
-    if not body and not titles_when_empty:
-        return
-    columns = zip(*body, strict=True) if body else iter(())
-    widths = widths_of(titles, [max(map(len, column)) for column in columns], padded)
-    yield title_line(titles, widths, padded)
-    widths = widths[: padded_cells(titles, padded)]
-    for row in body:
-        yield _line(row, widths)
+    An error while reading comes after the lines of what was read before it; there are none if that is nothing.
+    """
+    failure: Exception | None = None
+    longest = [0] * len(titles)
+    with Spool[list[tuple[str, ...]]]() as body:
+        try:
+            for chunk in chunks(map(tuple, rows)):
+                columns = zip(longest, zip(*chunk, strict=True), strict=False)
+                longest = [max(most, *map(len, cells)) for most, cells in columns]
+                body.add(chunk)
+        except READING as error:
+            failure = error
+        if len(body) or (titles_when_empty and failure is None):
+            widths = widths_of(titles, longest, padded)
+            yield title_line(titles, widths, padded)
+            widths = widths[: padded_cells(titles, padded)]
+            for chunk in body:
+                for row in chunk:
+                    yield _line(row, widths)
+    if failure is not None:
+        raise failure
 
 
 def padded_cells(titles: Sequence[str], padded: str) -> int:

@@ -143,10 +143,6 @@ def pieces_of(form: str, rows: Iterable[R], row: type[R], text: Table[R] | Line[
 
 
 def _table(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
-    from tabulate import tabulate
-
     titles = [name.upper().replace("_", " ") for name, _ in converters(row)]
     cells = ([_cell(value) for value in as_object(item).values()] for item in rows)
-    _lines(stream, collected(cells, lambda read: [
-        tabulate(read, headers=titles, tablefmt="plain", disable_numparse=True)
-    ]))  # fmt: skip
+    _lines(stream, tabular.lines(titles, cells, padded="none"))

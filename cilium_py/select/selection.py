@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, get_type_hints
 
 from cilium_py.errors import WrongUsage
-from cilium_py.render.stream import collected
+from cilium_py.render.spool import arranged
 from cilium_py.schema import InnerMap, Table
 from cilium_py.select.fields import Field, Fields, Kind, named, reader
 from cilium_py.select.moment import Moment
@@ -88,13 +88,10 @@ class Selection(Generic[R]):
             keys = [(order, False)]
         if not keys:
             return islice(rows, self.limit)
-
-        def finish(read: list[R]) -> Sequence[R]:
-            for key, descending in keys:
-                read.sort(key=key, reverse=descending)
-            return read[: self.limit]
-
-        return collected(rows, finish)
+        *before, (last, reverse) = keys
+        for key, descending in before:
+            rows = arranged(rows, key, reverse=descending)
+        return arranged(rows, last, reverse=reverse, limit=self.limit)
 
     def sort_key(self, order: Order) -> Callable[[R], Any]:
         """Rows without a value come last, whichever way the others are sorted."""
