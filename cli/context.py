@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,8 +63,18 @@ class Settings:
 
 
 def settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Pass the Settings as the first argument of a command."""
-    return click.make_pass_decorator(Settings, ensure=True)(command)
+    """Pass the Settings as the first argument of a command, which is refused where it cannot have a recording."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        ctx = click.get_current_context()
+        found = ctx.ensure_object(Settings)
+        if found.recording is not None:
+            from cilium_py.cli.offline import check
+
+            check(ctx, found)
+        return ctx.invoke(command, found, *args, **kwargs)
+
+    return update_wrapper(called, command)
 
 
 def node_paths(bpf_root: str | None, state_dir: str | None) -> NodePaths:
@@ -81,21 +92,22 @@ def node_paths(bpf_root: str | None, state_dir: str | None) -> NodePaths:
     return paths
 
 
-def complete_output(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    from cilium_py.render import FORMATS
+def output_option_with(*more: str) -> Callable[[F], F]:
+    """-o/--output, passed as `output`, of a command that has further formats."""
 
-    return [f for f in (*FORMATS[:-1], "jsonpath=") if f.startswith(incomplete)]
+    def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        from cilium_py.render import FORMATS
+
+        return [f for f in (*FORMATS[:-1], *more, "jsonpath=") if f.startswith(incomplete)]
+
+    listed = ", ".join(("text (default)", *more, "table", "json", "jsonl", "yaml", "csv"))
+    help = f"{listed} or jsonpath=TEMPLATE"
+    return click.option("-o", "--output", metavar="FORMAT", shell_complete=complete, help=help)
 
 
 def output_option(command: F) -> F:
     """-o/--output, passed as `output`."""
-    return click.option(
-        "-o",
-        "--output",
-        metavar="FORMAT",
-        shell_complete=complete_output,
-        help="text (default), table, json, jsonl, yaml, csv or jsonpath=TEMPLATE",
-    )(command)
+    return output_option_with()(command)
 
 
 def yes_option(command: F) -> F:

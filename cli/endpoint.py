@@ -10,6 +10,7 @@ import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
 from cilium_py.cli.main import LazyGroup
+from cilium_py.cli.offline import conditions, refuse_change, report_of
 from cilium_py.cli.parameters import complete_options, endpoint_argument, labels_option, optional_endpoint_argument
 from cilium_py.cli.parameters import options as parse_options
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
@@ -76,16 +77,15 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
     """
     from cilium_py.endpoint import api, store
     from cilium_py.endpoint.view import row
-    from cilium_py.node.config import NodeConfig
     from cilium_py.render.tabular import lines
 
     form = where.output(output)
-    node = NodeConfig.load(where.paths)
+    condition = conditions(where)
     no_options_in_compat(form)
     if form.compat and not form.is_text:
-        _write_api(form, [api.endpoint(where.paths, node, found) for found in store.all(where.paths)])
+        _write_api(form, [api.endpoint(where.paths, found, condition(found)) for found in store.all(where.paths)])
         return
-    rows = [row(where.paths, node, found) for found in store.all(where.paths)]
+    rows = [row(found, condition(found)) for found in store.all(where.paths)]
     if asked().is_given or not form.is_text:
         list_rows(where, form, rows, EndpointRow, TEXT)
         return
@@ -127,14 +127,13 @@ def get(where: Settings, endpoint_id: int | None, labels: tuple[str, ...], outpu
     cilium-py endpoint get -l app=web
     """
     from cilium_py.endpoint import api, naming, store
-    from cilium_py.node.config import NodeConfig
 
     if (endpoint_id is None) != bool(labels):
         raise WrongUsage("name one endpoint, or labels", hint="cilium-py endpoint list")
     form = where.output(output)
     found = naming.having(where.paths, labels) if endpoint_id is None else [store.load(where.paths, endpoint_id)]
-    node = NodeConfig.load(where.paths)
-    _write_api(form, [api.endpoint(where.paths, node, each) for each in found])
+    condition = conditions(where)
+    _write_api(form, [api.endpoint(where.paths, each, condition(each)) for each in found])
 
 
 @endpoint.command()
@@ -174,17 +173,15 @@ def health(where: Settings, endpoint_id: int, output: str | None) -> None:
     """
     from cilium_py.endpoint import api, store
     from cilium_py.endpoint.view import health as health_of
-    from cilium_py.health.client import reported
-    from cilium_py.node.config import NodeConfig
     from cilium_py.render import write_value
 
     form = where.output(output)
-    node, endpoint = NodeConfig.load(where.paths), store.load(where.paths, endpoint_id)
-    found = health_of(where.paths, node, endpoint)
+    endpoint = store.load(where.paths, endpoint_id)
+    found = health_of(endpoint, conditions(where)(endpoint))
     if form.compat and not form.is_text:
         _write_api(form, api.health_words(found))
         return
-    probes = reported(where.paths)
+    probes = report_of(where)
     probed = _paths_to(endpoint, probes) if probes is not None else []
     if not form.is_text:
         write_value(sys.stdout.buffer, form, [{**found._asdict(), "probes": [path.document() for path in probed]}])
@@ -241,6 +238,7 @@ def config(
     if endpoint_id is None:
         raise WrongUsage("no endpoint was named", hint="cilium-py endpoint list")
     if changes:
+        refuse_change(where, "the options")
         from cilium_py.endpoint.regenerate import Build, regenerate
 
         regenerate(where.paths, endpoint_id, Build(options=changes, reason="options changed"))
@@ -274,6 +272,7 @@ def labels(
     from cilium_py.endpoint import store, view
 
     if added or deleted:
+        refuse_change(where, "the labels")
         from cilium_py.endpoint.relabel import relabel
 
         found = relabel(where.paths, endpoint_id, _words(added), _words(deleted))

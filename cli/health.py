@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,7 @@ from cilium_py.cli.main import LazyGroup
 from cilium_py.cli.parameters import time_option
 from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.cli.streams import printable
+from cilium_py.errors import WrongUsage
 from cilium_py.health import diagnosis, text, verdict
 from cilium_py.health.client import Client, NoProber, find_socket
 from cilium_py.health.history import Summary
@@ -24,6 +25,9 @@ from cilium_py.health.model import Report
 from cilium_py.paths import NodePaths
 from cilium_py.render import Output, write_value
 from cilium_py.schema import Line
+
+if TYPE_CHECKING:
+    from cilium_py.offline.answers import Probes
 
 
 def socket_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,8 +91,12 @@ def status(
     cilium-py health status --matrix --watch
     """
     shape = where.output(output)
+    if where.recording is not None and (probe or watch or socket_path):
+        raise WrongUsage("--from, and --probe, --watch or --socket: a recording does not change")
 
     def look() -> Report:
+        if where.recording is not None:
+            return _recorded(where).report
         return _look(where.paths, socket_path, timeout if probe else None)
 
     def shown(report: Report) -> str:
@@ -116,7 +124,7 @@ def history(where: Settings, socket_path: Path | None, output: str | None) -> No
     cilium-py health history --where 'loss_percent > 0.5' --sort p95_ns:desc
     cilium-py health history -o json | jq '.[] | select(.loss_percent > 0)'
     """
-    list_rows(where, where.output(output), _client(where.paths, socket_path).history(), Summary, HISTORY)
+    list_rows(where, where.output(output), _history(where, socket_path), Summary, HISTORY)
 
 
 @health.command()
@@ -143,7 +151,7 @@ def get(where: Settings, socket_path: Path | None, output: str | None) -> None:
     cilium-py health get -o jsonpath='{.uptime}'
     """
     shape = where.output(output)
-    found = _client(where.paths, socket_path).healthz()
+    found = _client(where.paths, socket_path).healthz() if where.recording is None else _recorded(where).daemon
     if not shape.is_text:
         write_value(sys.stdout.buffer, shape, found)
         return
@@ -156,6 +164,18 @@ def get(where: Settings, socket_path: Path | None, output: str | None) -> None:
     ]
     for line in text.columns(lines):
         click.echo(line)
+
+
+def _history(where: Settings, socket_path: Path | None) -> list[Summary]:
+    if where.recording is not None:
+        return _recorded(where).history
+    return _client(where.paths, socket_path).history()
+
+
+def _recorded(where: Settings) -> Probes:
+    from cilium_py.offline import answers
+
+    return answers.required_probes(where.paths)
 
 
 def _part(document: Any, *keys: str) -> dict[str, Any]:  # whatever a prober answered

@@ -84,6 +84,11 @@ def status(where: Settings, output: str | None) -> int:
     """
     from cilium_py.health import endpoint as health_endpoint
 
-    found = health_endpoint.status(where.paths)
+    if where.recording is None:
+        found = health_endpoint.status(where.paths)
+    else:
+        from cilium_py.offline import answers
+
+        found = answers.responder(where.paths)
     show(where.output(output), [found], HealthEndpoint, COLUMNS)
     return 0 if found.state == "ready" and found.responder else 1

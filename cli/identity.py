@@ -19,6 +19,9 @@ from cilium_py.render.tabular import lines
 from cilium_py.schema import Line, Table
 from cilium_py.schema.text import number
 
+LOCAL = 1
+"""The scope, in the highest byte, of identities that CIDRs have on a node."""
+
 
 class IdentityRow(NamedTuple):
     """An identity; its kind is reserved, endpoint or cidr. The count is that of this node's endpoints."""
@@ -103,7 +106,8 @@ def _identities(where: Settings) -> Identities:
 def _rows(where: Settings, known: Identities) -> Iterator[IdentityRow]:
     used = [endpoint.identity for endpoint in store.all(where.paths)]
     for identity, labels in known.labels.items():
-        kind = "cidr" if identity in known.cidrs else "endpoint" if identity in known.endpoints else "reserved"
+        is_cidr = identity in known.cidrs or identity >> 24 == LOCAL
+        kind = "cidr" if is_cidr else "endpoint" if identity in known.endpoints else "reserved"
         yield IdentityRow(identity, list(labels), kind, used.count(identity))
 
 
@@ -118,7 +122,7 @@ def _show(form: Output, rows: Iterable[IdentityRow], counted: bool) -> None:
 
 def _cells(row: IdentityRow) -> Iterator[tuple[str, ...]]:
     """The first label beside the number, each further one in a line of its own."""
-    first, *others = row.labels
+    first, *others = row.labels or ["-"]
     yield str(row.identity), first, str(row.endpoints)
     for label in others:
         yield "", label, ""

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from cilium_py.cli.context import Settings
-from cilium_py.errors import WrongUsage
+from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.paths import NodePaths
 from cilium_py.snapshot.open import recording
 
-COMMANDS = ("bpf", "completion", "ct", "doctor", "flow", "identity", "nat", "snapshot", "version")
-"""Those that read what a recording has."""
+if TYPE_CHECKING:
+    from cilium_py.endpoint.model import Endpoint
+    from cilium_py.endpoint.status import Condition
+    from cilium_py.health.model import Report
+    from cilium_py.policy.repository import Repository
+    from cilium_py.snapshot.recording import Recording
+
+MAPS = ("bpf", "completion", "ct", "doctor", "flow", "nat", "snapshot", "version")
+"""Commands that read what a recording has, whatever they are asked; those of them that change maps cannot."""
+STATE = {
+    "endpoint": ("config", "get", "health", "labels", "list", "log"),
+    "health": ("endpoint status", "get", "history", "status"),
+    "identity": ("get", "list"),
+    "node": ("list",),
+    "policy": ("get", "list", "selectors", "validate"),
+    "status": ("",),
+}
+"""Commands that read the state directory, of which the others change it or what runs."""
+
+HINTS = {
+    "endpoint": "a snapshot does, and what has the map cilium_lxc, the state directory or the agent's debuginfo",
+    "node": "a snapshot does, and what has a map of node ids, of tunnels or cilium_ipcache, or the agent's debuginfo",
+    "rules": "a snapshot of a node of ours does, and what has the agent's debuginfo",
+}
 
 
 def refuse_both(ctx: click.Context) -> None:
@@ -26,9 +50,83 @@ def refuse_both(ctx: click.Context) -> None:
 def recorded(ctx: click.Context, text: str, *, compat: bool, verbose: int) -> Settings:
     """The settings under which a command reads a recording, which is open until the command ends."""
     name = ctx.invoked_subcommand
-    if name not in COMMANDS:
-        raise WrongUsage(f"--from: {name} needs a live node", f"with a recording: {', '.join(COMMANDS)}")
+    if name not in (*MAPS, *STATE):
+        raise WrongUsage(f"--from: {name} needs a live node", f"with a recording: {', '.join(sorted((*MAPS, *STATE)))}")
     if not text or "\0" in text:
         raise WrongUsage("--from: names no file")
     found = ctx.with_resource(recording(Path(text)))
-    return Settings(NodePaths(found.origin, found.extract_state()), compat, verbose, found)
+    paths = NodePaths(found.origin, found.extract_state())
+    if name in STATE and not (paths.state_dir / "node.json").exists():
+        _complete(found, paths, name)
+    return Settings(paths, compat, verbose, found)
+
+
+def _complete(found: Recording, paths: NodePaths, name: str) -> None:
+    """Make of a recording of another Cilium's node what commands read. Raises CiliumPyError if it has nothing of it."""
+    from cilium_py.offline import foreign
+
+    found.of_another = True
+    silent_of = foreign.write_state(found, paths)
+    if f"{name}s" in silent_of:
+        raise CiliumPyError(f"{found.origin}: says nothing of {name}s", HINTS[name])
+
+
+def check(ctx: click.Context, where: Settings) -> None:
+    """Refuse a command that a recording cannot answer. Called for every command before it runs."""
+    words: list[str] = []
+    at: click.Context | None = ctx
+    while at is not None and at.parent is not None:
+        words.insert(0, at.command.name or "")
+        at = at.parent
+    group, *rest = words
+    begun = {" ".join(rest[:count]) for count in range(len(rest) + 1)}
+    if group in STATE and not begun & set(STATE[group]):
+        known = ", ".join(f"{group} {word}" for word in STATE[group])
+        assert where.recording is not None
+        raise WrongUsage(
+            f"--from {where.recording.origin}: {' '.join(words)} needs a live node", f"with a recording: {known}"
+        )
+
+
+def conditions(where: Settings) -> Callable[[Endpoint], Condition]:
+    """How endpoints are, or were when they were recorded."""
+    if where.recording is not None:
+        from cilium_py.offline import answers
+
+        known = answers.conditions(where.paths)
+        return lambda endpoint: known[endpoint.id]
+    from cilium_py.endpoint import status
+    from cilium_py.node.config import NodeConfig
+
+    node = NodeConfig.load(where.paths)
+    return lambda endpoint: status.condition(where.paths, node, endpoint)
+
+
+def report_of(where: Settings) -> Report | None:
+    """What the node's prober found, or had found when it was recorded; None where none runs."""
+    if where.recording is None:
+        from cilium_py.health.client import reported
+
+        return reported(where.paths)
+    from cilium_py.offline import answers
+
+    found = answers.probes(where.paths)
+    return found.report if found is not None else None
+
+
+def rules_of(where: Settings) -> Repository:
+    """The rules of the node, or of the recorded one."""
+    from cilium_py.policy import repository
+
+    if where.recording is not None and where.recording.of_another:
+        from cilium_py.offline import foreign
+
+        if not foreign.write_rules(where.paths):
+            raise CiliumPyError(f"{where.recording.origin}: says nothing of rules", HINTS["rules"])
+    return repository.load(where.paths)
+
+
+def refuse_change(where: Settings, what: str) -> None:
+    """Of a command that shows or changes something: that the recording is not changed."""
+    if where.recording is not None:
+        raise WrongUsage(f"--from {where.recording.origin}: {what} of a recording cannot be changed")

@@ -12,6 +12,7 @@ import click
 
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, yes_option
 from cilium_py.cli.groups import Group
+from cilium_py.cli.offline import rules_of
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows
 from cilium_py.cli.trace import trace
 from cilium_py.errors import CiliumPyError, WrongUsage
@@ -140,7 +141,7 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py policy list --where 'name ~ web and ingress_deny > 0'
     cilium-py policy list -o json | jq '.[] | select(.egress_deny > 0).name'
     """
-    current = repository.load(where.paths)
+    current = rules_of(where)
     list_rows(where, where.output(output), (_row(n, w) for n, w in current.written.items()), RuleRow, RULES)
 
 
@@ -174,7 +175,7 @@ def get(ctx: click.Context, labels: tuple[str, ...], every: bool, numeric: bool,
             get_map.invoke(inner)
         return
     form = where.output(output)
-    current = repository.load(where.paths)
+    current = rules_of(where)
     found = current.having(_labels(labels))
     if labels and not found:
         raise CiliumPyError(f"no rule has the labels {' '.join(_labels(labels))}")
@@ -331,7 +332,7 @@ def _selectors(where: Settings) -> Iterator[SelectorRow]:
 
     identities = Identities.of(where.paths, NodeConfig.load(where.paths))
     users: dict[Any, list[Rule]] = {}
-    for rule in repository.load(where.paths).rules:
+    for rule in rules_of(where).rules:
         for peer in dict.fromkeys(peer for passage in rule.passages for peer in passage.peers or ()):
             users.setdefault(peer, []).append(rule)
     for peer, using in sorted(users.items(), key=lambda item: str(item[0])):
@@ -340,7 +341,7 @@ def _selectors(where: Settings) -> Iterator[SelectorRow]:
 
 
 def _selector_cells(where: Settings, rows: list[SelectorRow], verbose: bool) -> Iterator[tuple[str, ...]]:
-    names = {label: rule.name for rule in repository.load(where.paths).rules for label in rule.labels}
+    names = {label: rule.name for rule in rules_of(where).rules for label in rule.labels}
     for row in rows:
         known = row.labels if verbose else list(dict.fromkeys(names[label] for label in row.labels))
         first, *others = [str(identity) for identity in row.identities] or [""]

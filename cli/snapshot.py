@@ -78,10 +78,12 @@ def save_(where: Settings, file: Path, force: bool) -> None:
     cilium-py snapshot save --force node1.snap
     """
     from cilium_py.cli.survey import live, shared_state, tick_count
+    from cilium_py.offline import answers
     from cilium_py.snapshot.save import save
 
     where.must_be_live()
-    made = save(file, where.paths, live(where), shared_state(where), tick_count(), replace=force)
+    told = answers.ask(where.paths)
+    made = save(file, where.paths, live(where), shared_state(where) | told, tick_count(), replace=force)
     entries = sum(shape.entries or 0 for shape in made.maps)
     size = file.stat().st_size
     click.echo(f"Saved {len(made.maps)} maps with {entries} entries to {file} ({size / 1024:.0f} KiB)")

@@ -7,8 +7,9 @@ import sys
 import click
 
 from cilium_py.cli.context import Settings, output_option, settings
+from cilium_py.cli.offline import report_of
 from cilium_py.endpoint.overview import Overview, overview
-from cilium_py.health.client import reported
+from cilium_py.offline import answers
 from cilium_py.render import write_value
 
 
@@ -25,8 +26,8 @@ def status(where: Settings, output: str | None) -> int:
     cilium-py status -o json | jq -e '.problems == []'
     """
     form = where.output(output)
-    found = overview(where.paths)
-    cluster = reported(where.paths)
+    found = overview(where.paths) if where.recording is None else answers.node(where.paths)
+    cluster = report_of(where)
     if form.is_text:
         for name, value in _lines(found):
             click.echo(f"{name + ':':<14}{value}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def survey_of(where: Settings) -> Survey:
     return found
 
 
-def shared_state(where: Settings) -> Mapping[str, Path]:
+def shared_state(where: Settings) -> dict[str, Path | bytes]:
     """Files that nodes share, under the names that they have on a node of its own."""
     node = node_of(where)
     if node is None:

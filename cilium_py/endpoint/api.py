@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
 from cilium_py.schema.text import protocol_name
 
 from . import history
 from .model import Endpoint
+from .status import Condition
 from .view import HealthRow, health, option_word
 
 Document: TypeAlias = dict[str, Any]  # what json writes
 
 
-def endpoint(paths: NodePaths, node: NodeConfig, found: Endpoint) -> Document:
+def endpoint(paths: NodePaths, found: Endpoint, condition: Condition) -> Document:
     """Everything about an endpoint, with `netns` and `problems` beside what Cilium's has."""
-    seen = health(paths, node, found)
+    seen = health(found, condition)
     configuration = _configuration(found)
     ports = [
         {"name": name, "port": port, "protocol": protocol_name(protocol)}

@@ -14,6 +14,8 @@ NOT_READY = "not-ready"
 DISCONNECTING = "disconnecting"
 DISCONNECTED = "disconnected"
 INVALID = "invalid"
+UNKNOWN = "unknown"
+"""Of an endpoint in a recording that does not say."""
 
 NEW = None
 """What an endpoint is of which nothing is recorded."""
@@ -48,6 +50,7 @@ class Health(NamedTuple):
 
 _PENDING = Health("Pending", "Pending", "Pending", True)
 _DISABLED = Health("Disabled", "Disabled", "Disabled", False)
+_UNKNOWN = Health("Unknown", "Unknown", "Unknown", False)
 
 HEALTH = {
     READY: Health("OK", "OK", "OK", True),
@@ -60,6 +63,11 @@ HEALTH = {
     RESTORING: _DISABLED,
     INVALID: _DISABLED,
 }
+
+
+def health_in(state: str) -> Health:
+    """The words of a state, which may be one that another release of Cilium has."""
+    return HEALTH.get(state, _UNKNOWN)
 
 
 def may_follow(before: str | None, after: str, builder: bool = False) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from cilium_py.errors import CiliumPyError
 from cilium_py.loader import attach, state
 from cilium_py.loader.pins import FROM_CONTAINER, TO_CONTAINER, calls_pin, policy_pin
@@ -13,6 +15,19 @@ from cilium_py.paths import NodePaths
 from . import history, states, store
 from .attachment import hooks
 from .model import Endpoint
+
+
+class Condition(NamedTuple):
+    """How an endpoint is: its state, and what of it is missing, each in a few words."""
+
+    state: str
+    problems: list[str]
+    enforces: bool = True
+    """Whether it is known which directions its policy enforces."""
+
+
+def condition(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> Condition:
+    return Condition(state_of(paths, node, endpoint), problems(paths, node, endpoint))
 
 
 def state_of(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> str:

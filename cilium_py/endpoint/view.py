@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cilium_py.node.config import NodeConfig
-from cilium_py.paths import NodePaths
 from cilium_py.schema import Address
 
-from . import status
 from .model import Endpoint
 from .options import OPTIONS
-from .states import HEALTH
+from .states import health_in
+from .status import Condition, policy_words
 
 
 class EndpointRow(NamedTuple):
-    """One endpoint. The policy words are Enabled, Disabled or Disabled (Audit)."""
+    """One endpoint. The policy words are Enabled, Disabled, Disabled (Audit), or - where a recording does not say."""
 
     endpoint: int
     name: str
@@ -58,17 +56,17 @@ class HealthRow(NamedTuple):
     problems: list[str]
 
 
-def row(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> EndpointRow:
+def row(endpoint: Endpoint, condition: Condition) -> EndpointRow:
     return EndpointRow(
         endpoint=endpoint.id,
         name=endpoint.name,
-        policy_ingress=status.policy_words(endpoint.enforces_ingress, endpoint),
-        policy_egress=status.policy_words(endpoint.enforces_egress, endpoint),
+        policy_ingress=policy_words(endpoint.enforces_ingress, endpoint) if condition.enforces else "-",
+        policy_egress=policy_words(endpoint.enforces_egress, endpoint) if condition.enforces else "-",
         identity=endpoint.identity,
         labels=list(endpoint.labels),
         ipv6=endpoint.ipv6.packed if endpoint.ipv6 else None,
         ipv4=endpoint.ipv4.packed if endpoint.ipv4 else None,
-        status=status.state_of(paths, node, endpoint),
+        status=condition.state,
     )
 
 
@@ -84,9 +82,8 @@ def options(endpoint: Endpoint) -> Iterator[OptionRow]:
         yield OptionRow(name, endpoint.options[name], option.description)
 
 
-def health(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> HealthRow:
-    state = status.state_of(paths, node, endpoint)
-    return HealthRow(endpoint.id, state, *HEALTH[state], status.problems(paths, node, endpoint))
+def health(endpoint: Endpoint, condition: Condition) -> HealthRow:
+    return HealthRow(endpoint.id, condition.state, *health_in(condition.state), condition.problems)
 
 
 def option_word(name: str, value: int) -> str:

@@ -140,6 +140,8 @@ CHECKS: dict[str, Callable[[object], bool]] = {
     "list[int]": _each(_is_number),
     "list[str]": _each(_is_text),
     "int | None": lambda value: value is None or _is_number(value),
+    "float": lambda value: _is_number(value) or (isinstance(value, float) and 0 <= value < 1e18),
+    "dict[str, int]": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
 }
 
 

@@ -29,6 +29,8 @@ from .recording import BadRecording, RecordedMap, Recording, shape_error
 PIN = r"(?P<pin>cilium_[A-Za-z0-9_]{1,100})"
 _DUMP = re.compile(rf"(?:.*-globals-)?{PIN}(?:\.(?:json|txt|md|dump))?")
 _STATE = re.compile(r"(?:.*/)?(?:[^/]*-)?state/(?P<name>[^/]+(?:/[^/]+){0,2})")
+_TOLD = re.compile(r".*(?P<what>debuginfo|endpoint-list|identity-list|node-list|policy-get)[^/]*\.(?:json|md|txt)")
+"""Outputs of the agent that may be JSON."""
 BATCH = 1024
 
 
@@ -71,6 +73,8 @@ def sorted_out(found: Iterable[Found], within: str, origin: Path) -> tuple[dict[
             dumps[str(path.parent)][match["pin"]] = file
         elif (at := _STATE.fullmatch(file.path)) is not None and state.is_safe(at["name"]):
             kept.append((at["name"], file))
+        elif (at := _TOLD.fullmatch(path.name)) is not None:
+            kept.append((f"{state.TOLD}/{at['what']}.{len(kept)}.json", file))
     if not dumps:
         raise BadRecording(
             f"{origin}: neither a snapshot nor dumps of maps",

@@ -103,6 +103,9 @@ class Recording(ABC):
     state: Path | None = None
     """A directory with the files of the node's state directory, for as long as the recording is open."""
 
+    of_another = False
+    """Whether the node was of another Cilium; then its state directory is made of what the recording says."""
+
     def __init__(self, origin: Path) -> None:
         self.origin = origin
         self.opened = ExitStack()

@@ -42,12 +42,12 @@ CHUNK = 1 << 22
 
 
 def save(
-    target: Path, paths: NodePaths, survey: Survey, shared: Mapping[str, Path], jiffies: int | None = None, *,
+    target: Path, paths: NodePaths, survey: Survey, beside: Mapping[str, Path | bytes], jiffies: int | None = None, *,
     replace: bool = False,
 ) -> Manifest:  # fmt: skip
     """Write a snapshot, private to its owner; it appears when it is whole. Raises WrongUsage if something is there.
 
-    `shared` names state that the node keeps elsewhere: a path below the state directory, and the file it stands for.
+    `beside` is state that the node does not keep in its directory: a path there, and the file, or what it would say.
     """
     _check(target, replace)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -55,7 +55,7 @@ def save(
     descriptor = os.open(temporary, flags, 0o600)
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            manifest = _write(file, paths, survey, shared, jiffies)
+            manifest = _write(file, paths, survey, beside, jiffies)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(target)
@@ -77,7 +77,7 @@ def _check(target: Path, replace: bool) -> None:
 
 
 def _write(
-    file: BinaryIO, paths: NodePaths, survey: Survey, shared: Mapping[str, Path], jiffies: int | None
+    file: BinaryIO, paths: NodePaths, survey: Survey, beside: Mapping[str, Path | bytes], jiffies: int | None
 ) -> Manifest:
     with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=LEVEL) as archive:
         maps, inner, btf = list[Shape](), dict[int, Shape](), dict[int, bytes]()
@@ -88,7 +88,7 @@ def _write(
                     _save_inner(archive, opened, inner, btf)
         for btf_id, data in btf.items():
             archive.writestr(_member(f"btf/{btf_id}"), data)
-        for name, text in gather(paths.state_dir, shared):
+        for name, text in gather(paths.state_dir, beside, survey.unseen):
             archive.writestr(_member(f"state/{name}"), text)
         manifest = Manifest(_about(paths, jiffies), maps, list(inner.values()), survey)
         archive.writestr(_member(MANIFEST), json.dumps(manifest.document(), indent=1))
