@@ -9,7 +9,7 @@ import click
 
 from cilium_py.cli.agent import agent_clock, agent_options
 from cilium_py.cli.connection import add_get, turned
-from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option_with, settings, yes_option
 from cilium_py.cli.family import layout_option, writing
 from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand, Subject, list_family
@@ -47,7 +47,7 @@ def ct() -> None:
 
 @ct.command("list", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
 @click.argument("table", nargs=-1, metavar=WORDS)
-@output_option
+@output_option_with("wide")
 @click.option("-d", "--time-diff", is_flag=True, help="show how many seconds are left of each entry")
 @click.option("--time-diff-clocksource-mode", "clock_mode", metavar="MODE", help="ktime or jiffies [the agent's]")
 @click.option("--time-diff-clocksource-hz", "hertz", metavar="N", default="250", help="jiffies a second [250]")
@@ -59,16 +59,27 @@ def list_(
 ) -> None:  # fmt: skip
     """List connections: TCP, then all others, of IPv4, then of IPv6.
 
+    With -o wide each connection is shown once, with its service, translation, state, identities and endpoints, and
+    the options that select ask about these: what `flow list` shows, which has it in every format.
+
     \b
     cilium-py bpf ct list global | grep ICMP | head -n4
     cilium-py bpf ct list global --time-diff
+    cilium-py bpf ct list global -o wide --src 10.0.0.0/8 --state SYN-SENT
     cilium-py bpf ct list global -o jsonl | jq -r 'select(.destination_port == 443).source'
     """
-    form = where.output(output)
+    is_wide = output == "wide" and not where.compat
+    form = where.output(None if is_wide else output)
     if where.compat and table[:1] == ("global",):
         table = ("global",)
     scope, sources = scope_of(table, agent_options(where))
     family = Family(MAP, where.pins, layout)
+    if is_wide:
+        from cilium_py.cli.wide import list_flows, moment_of
+
+        moment = moment_of(where, chosen_clock(where, clock_mode, hertz))
+        list_flows(where, form, family.tables(scope, sources) if sources else (), scope, moment)
+        return
     columns = time_left(where, chosen_clock(where, clock_mode, hertz)) if time_diff else None
     list_family(where, form, family, family.tables(scope, sources) if sources else [], columns)
 

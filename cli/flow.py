@@ -3,80 +3,25 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator
 
 import click
 
+from cilium_py.cli.agent import agent_clock
 from cilium_py.cli.context import Settings, output_option, settings
-from cilium_py.cli.ct import agent_options
+from cilium_py.cli.ct import tables
 from cilium_py.cli.groups import Group
-from cilium_py.cli.select import SelectingCommand, Subject, list_rows
+from cilium_py.cli.select import SelectingCommand
+from cilium_py.cli.wide import SUBJECT, arrows, duration, list_flows, moment_of, who
 from cilium_py.errors import CiliumPyError, WrongUsage
-from cilium_py.explain.flows import Flow, flows
-from cilium_py.explain.known import Known, Moment, said
+from cilium_py.explain.flows import Flow
+from cilium_py.explain.known import Known, said
 from cilium_py.explain.page import Backend, End, Mapping, Page, Service, page, parse_end, parse_protocol_word
 from cilium_py.explain.verdict import Verdict
 from cilium_py.policy.rehearsal import Answer
 from cilium_py.render import write_value
 from cilium_py.render.tabular import lines
-from cilium_py.schema import Table
 from cilium_py.schema.text import protocol_name
-
-
-def moment_of(where: Settings) -> Moment:
-    clock = agent_options(where).clock
-    wall = time.time() if where.recording is None else where.recording.wall
-    return Moment(clock, where.now(clock), wall)
-
-
-def duration(seconds: int | None) -> str:
-    """3d4h, 2h5m, 1m12s or 7s."""
-    if seconds is None:
-        return "-"
-    if seconds < 0:
-        return f"-{duration(-seconds)}"
-    days, rest = divmod(seconds, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    if days:
-        return f"{days}d{hours}h"
-    return f"{hours}h{minutes}m" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
-def arrows(row: Flow) -> str:
-    """10.0.0.1:4000 -> 10.96.0.1:443 -> 10.0.1.7:6443, and what the source is translated to."""
-    parts = [said(row.source, row.source_port)]
-    if row.nat_address is not None and (row.nat_address, row.nat_port) != (row.source, row.source_port):
-        parts[0] += f" (as {said(row.nat_address, row.nat_port)})"
-    if row.service is not None:
-        parts.append(said(row.service, row.service_port))
-    if row.destination is None:
-        parts.append(f"backend {row.backend_id}, which is gone")
-    elif (row.service, row.service_port) != (row.destination, row.destination_port):
-        parts.append(said(row.destination, row.destination_port))
-    return " -> ".join(parts)
-
-
-def who(identity: int | None, labels: list[str], endpoint: int | None) -> str:
-    """container:app=web [endpoint 3], or the number of an identity without labels."""
-    name = " ".join(labels) or ("-" if identity is None else str(identity))
-    return f"{name} [{endpoint}]" if endpoint is not None else name
-
-
-def cells(row: Flow) -> tuple[str, ...]:
-    return (
-        row.protocol + (" related" if row.related else ""), arrows(row), row.state or "-", duration(row.remaining),
-        row.expires or "-", "+".join(row.entries),
-        who(row.source_identity, row.source_labels, row.source_endpoint),
-        who(row.destination_identity, row.destination_labels, row.destination_endpoint), str(row.packets),
-        str(row.bytes),
-    )  # fmt: skip
-
-
-TITLES = ("PROTO", "FLOW", "STATE", "LEFT", "EXPIRES", "ENTRIES", "FROM", "TO", "PACKETS", "BYTES")
-TEXT = Table(TITLES, cells, padded="none")
-SUBJECT = Subject("flow", Flow)
 
 
 @click.group(cls=Group)
@@ -103,8 +48,8 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py flow list --where 'state = "SYN-SENT" and remaining < 30'
     cilium-py flow list -o jsonl | jq -r 'select(.service == null).destination'
     """
-    with Known(where.pins, where.paths) as known:
-        list_rows(where, where.output(output), flows(known, moment_of(where)), Flow, TEXT)
+    form = where.output(output)
+    list_flows(where, form, tables(where, (), True), None, moment_of(where, agent_clock(where)))
 
 
 @flow.command("explain")
@@ -132,7 +77,7 @@ def explain(
     with Known(where.pins, where.paths) as known:
         ends = parse_end(source, known), parse_end(destination, known)
         number = parse_protocol_word(protocol, ends[1][1])
-        found = page(known, moment_of(where), *ends, number)
+        found = page(known, moment_of(where, agent_clock(where)), *ends, number)
         answer = None if no_run or where.recording is not None else rehearsed(where, known, found)
     if not form.is_text:
         write_value(sys.stdout.buffer, form, {**found._asdict(), "programs": answer})

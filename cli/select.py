@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cilium_py.select.fields import Fields
     from cilium_py.select.moment import Moment
     from cilium_py.select.selection import Selection
+    from cilium_py.select.tree import Node
     from cilium_py.table import Family, OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -249,12 +250,25 @@ def no_options_in_compat(output: Output) -> None:
 
 def list_rows(settings: Settings, output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R]) -> None:
     """Write the rows that the options ask for, of rows that are no map's alone."""
-    wanted = asked()
+    list_joined(settings, output, lambda _: rows, row, text)
+
+
+def list_joined(
+    settings: Settings, output: Output, rows_of: Callable[[Node], Iterable[R]], row: type[R],
+    text: Table[R] | Line[R], subject: Subject | None = None,
+) -> None:  # fmt: skip
+    """Like list_rows; the rows are made for a selection, and what it does not select may be missing.
+
+    `subject` is what the rows are, where a flag makes them others than those of the command.
+    """
+    from cilium_py.select.tree import EVERYTHING
+
+    wanted = asked().of(subject)
     if not wanted.is_given:
-        show(output, rows, row, text)
+        show(output, rows_of(EVERYTHING), row, text)
         return
     selection = wanted.selection(settings)
-    selected = selection.of(rows)
+    selected = selection.of(rows_of(selection.where))
     if wanted.count and not wanted.stats:
         click.echo(sum(1 for _ in selected))
     elif wanted.stats:

@@ -16,7 +16,10 @@ from cilium_py.select.options import OPTIONS, Option
 
 Callback = Callable[[click.Context, click.Parameter, Any], None]
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
-DIRECTIONS = {"ct": ("IN", "OUT", "SVC"), "nat": ("IN", "OUT"), "bandwidth": ("Ingress", "Egress")}
+CT_DIRECTIONS = "IN", "OUT", "SVC"
+DIRECTIONS = {
+    "ct": CT_DIRECTIONS, "flow": CT_DIRECTIONS, "nat": ("IN", "OUT"), "bandwidth": ("Ingress", "Egress"),
+}  # fmt: skip
 MOST = 1 << 32
 
 
@@ -141,7 +144,7 @@ def _sorts(fields: dict[str, Field] | Any) -> Completion:
 def _states(subject: Subject) -> Iterable[str]:
     from cilium_py.maps import lb_backends
 
-    if subject.name == "ct":
+    if subject.name in ("ct", "flow"):
         return ("SYN-SENT", "ESTABLISHED", "CLOSING", "CLOSED", "RESET")
     return lb_backends.STATES.values()
 
@@ -149,7 +152,7 @@ def _states(subject: Subject) -> Iterable[str]:
 def _flags(subject: Subject) -> Iterable[str]:
     from cilium_py.maps import ct, ipcache
 
-    return {"ct": ct.FLAG_NAMES, "ipcache": ipcache.FLAG_NAMES_19}.get(subject.name, {}).values()
+    return {"ct": ct.FLAG_NAMES, "flow": ct.FLAG_NAMES, "ipcache": ipcache.FLAG_NAMES_19}.get(subject.name, {}).values()
 
 
 def _identities(ctx: click.Context) -> Iterable[str]:

@@ -1,23 +1,34 @@
-"""Connections, each once: the entries of conntrack joined with services, translations, identities and endpoints."""
+"""Connections, each once: the entries of conntrack joined with services, translations, identities and endpoints.
+
+A table is read twice: to see which entries belong together, of which no more than fingerprints are held, and then to
+join them one by one. So tables of any size stream.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
-from cilium_py.errors import MapMissing
 from cilium_py.maps import ct, nat
 from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT, TUPLE_RELATED, TUPLE_SERVICE
-from cilium_py.schema import Address, Struct
-from cilium_py.schema.text import parse_protocol
-from cilium_py.table import OpenTable, open_source
+from cilium_py.schema import Address
+from cilium_py.select.fields import Fields, Kind, fields_of
+from cilium_py.select.tree import EVERYTHING, Compare, Node, any_of
+from cilium_py.table import OpenTable
 
+from .fingerprints import Fingerprints
+from .implied import implied
 from .known import Known, Moment
+from .octets import FLAGS, narrow, places
+from .translations import Translation, Translations
 
-FLAGS = -1
-"""Where in a key the byte of flags lies."""
-ENTRY_NAMES = {TUPLE_OUT: "OUT", TUPLE_IN: "IN"}
+SERVED, CHOSEN = 4, 8
+"""Marks of the end of a connection: that a flow of it goes through a service, that a backend was chosen for it."""
+KINDS = {1 << TUPLE_OUT: ["OUT"], 1 << TUPLE_IN: ["IN"], 1 << TUPLE_OUT | 1 << TUPLE_IN: ["OUT", "IN"]}
+"""Marks of the entries of a flow -> what they are called."""
+SERVED_KINDS = {marks: [*kinds, "SVC"] for marks, kinds in KINDS.items()}
+RELATED = [bytes([flags & TUPLE_RELATED]) for flags in range(256)]
 
 
 class Flow(NamedTuple):
@@ -42,7 +53,7 @@ class Flow(NamedTuple):
     packets: int
     bytes: int
     remaining: int | None
-    """Seconds."""
+    """Seconds; null for what never expires."""
     expires: str | None
     """RFC 3339."""
     source_identity: int | None
@@ -54,33 +65,80 @@ class Flow(NamedTuple):
     flag_names: list[str]
     rev_nat: int
     backend_id: int
+    idle: int | None
+    """Seconds since the last packet that was reported."""
 
 
-def flows(known: Known, moment: Moment) -> Iterator[Flow]:
-    """Every connection, table by table, in the order of the map of those that have the most to say of it."""
-    opened = 0
-    missing: MapMissing | None = None
-    for source in ct.MAP.sources:
-        try:
-            table = open_source(source, known.pins)
-        except MapMissing as error:
-            missing = missing or error
-            continue
-        opened += 1
-        with table:
-            yield from _of_table(table, known, moment, source.family)
-    if not opened and missing:
-        raise missing
+def fields() -> Fields:
+    """What flows are selected by: their fields, of which some are durations."""
+    found = fields_of(Flow)
+    return {**found, **{name: replace(found[name], kind=Kind.TIME) for name in ("remaining", "idle")}}
 
 
-def _of_table(table: OpenTable[ct.Row], known: Known, moment: Moment, family: int) -> Iterator[Flow]:
-    joined = Joined(table)
+ENDS = "protocol", "source", "source_port", "related"
+"""Fields that all entries of a connection have alike, the choice of a backend too."""
+OWN = *ENDS, "state", "packets", "bytes", "flag_names", "rev_nat", "backend_id"
+"""Fields of the entry that speaks for its connection."""
+TARGET = "destination", "destination_port"
+"""Fields that the entries of a flow have alike; a service's entry has the frontend there."""
+MAPPED = "protocol", "source", "source_port", *TARGET
+"""Fields that a translation has like the flow that is translated."""
+
+
+class Wanted(NamedTuple):
+    """What a selection of connections says of entries, before they are joined."""
+
+    related: Node
+    """Entries of connections that may be selected."""
+    speaking: Node
+    """Entries that may speak for a connection that is selected."""
+    mapped: Node
+    """Translations of such connections."""
+
+    @classmethod
+    def of(cls, where: Node) -> Wanted:
+        entry, mapping = fields_of(ct.Row, ct.MAP.derived), fields_of(nat.Row)
+        # These may belong to an entry with another destination.
+        served = any_of(Compare(entry["direction"], "==", "SVC"), Compare(entry["rev_nat"], ">", 0))
+        ends, own, target = ({name: entry[name] for name in names} for names in (ENDS, OWN, TARGET))
+        return cls(
+            implied(where, ends, target, served),
+            implied(where, own, target, served),
+            implied(where, {name: mapping[name] for name in MAPPED}),
+        )
+
+
+def flows(
+    known: Known, moment: Moment, tables: Iterable[OpenTable[ct.Row]], where: Node = EVERYTHING,
+    scope: int | None = None,
+) -> Iterator[Flow]:  # fmt: skip
+    """Every connection of the tables, in the order of the map of those entries that have the most to say of it.
+
+    Connections that `where` does not select may be left out; `scope` is the cluster that the tables are of.
+    """
+    wanted = Wanted.of(where)
+    translations: Translations | None = None
+    for table in tables:
+        family = 4 if issubclass(table.layout.key, ct.Key4) else 6
+        if translations is None or translations.family != family:
+            translations = Translations(known.pins, family, scope, wanted.mapped)
+        yield from _of_table(table, wanted, known, moment, translations)
+
+
+def _of_table(
+    table: OpenTable[ct.Row], wanted: Wanted, known: Known, moment: Moment, translations: Translations
+) -> Iterator[Flow]:  # fmt: skip
     key_type, value_type, decode = table.layout.key, table.layout.value, table.layout.decode
-    with Mappings(known, family) as mappings:
-        for key, value in table.map.entries():
+    narrow(table, wanted.related)
+    joined = Joined(table)
+    narrow(table, wanted.speaking)
+    for batch in table.batches():
+        entries = zip(key_type.unpack_many(batch.keys), value_type.unpack_many(batch.values), strict=True)
+        for (key, value), entry in zip(batch.pairs(), entries, strict=True):
             kinds = joined.entries(key, value)
             if kinds is not None:
-                yield flow(decode(key_type.unpack(key), value_type.unpack(value)), kinds, known, moment, mappings)
+                translation = translations.of(key) if key[FLAGS] & ~TUPLE_RELATED == TUPLE_OUT else None
+                yield flow(decode(*entry), kinds, known, moment, translation)
 
 
 class Joined:
@@ -88,96 +146,59 @@ class Joined:
 
     def __init__(self, table: OpenTable[ct.Row]) -> None:
         key, value = places(table.layout.key), places(table.layout.value)
-        self._service = key["saddr"], key["dport"]
+        self._service = slice(key["saddr"].start, key["saddr"].stop), key["dport"]
         """Where a service entry has the client; any other is turned round."""
         self._client = key["daddr"], key["sport"]
         self._protocol, self._rev_nat = key["nexthdr"], value["rev_nat_index"]
-        self._keys = set[bytes]()
-        """Of the entries that are of a direction."""
-        self._served = set[bytes]()
-        """(protocol, client, its port, service) of those that go through a service."""
-        self._choices = set[bytes]()
-        """The same of the service entries."""
-        for each, held in table.map.entries():
-            if each[FLAGS] & TUPLE_SERVICE:
-                self._choices.add(self._end(each, held))
-                continue
-            self._keys.add(each)
-            if any(held[self._rev_nat]):
-                self._served.add(self._end(each, held))
+        self._marks = Fingerprints()
+        mark, rev_nat = self._marks.mark, self._rev_nat
+        for batch in table.batches():
+            for each, held in batch.pairs():
+                flags = each[FLAGS]
+                if flags & TUPLE_SERVICE:
+                    mark(self._end(each, held), CHOSEN)
+                    continue
+                mark(each[:FLAGS] + RELATED[flags], 1 << (flags & TUPLE_IN))
+                if held[rev_nat] != b"\0\0":
+                    mark(self._end(each, held), SERVED)
 
     def entries(self, key: bytes, value: bytes) -> list[str] | None:
         """The kinds of entries of the connection that this entry speaks for; None if another one does."""
         flags = key[FLAGS]
         if flags & TUPLE_SERVICE:
-            return None if self._end(key, value) in self._served else ["SVC"]
-        has_twin = key[:FLAGS] + bytes([flags ^ TUPLE_IN]) in self._keys
-        if has_twin and flags & TUPLE_IN:
+            return None if self._marks.of(self._end(key, value)) & SERVED else ["SVC"]
+        marks = self._marks.of(key[:FLAGS] + RELATED[flags]) | 1 << (flags & TUPLE_IN)
+        if flags & TUPLE_IN and marks & 1 << TUPLE_OUT:
             return None
-        kinds = ["OUT", "IN"] if has_twin else [ENTRY_NAMES[flags & TUPLE_IN]]
-        is_served = any(value[self._rev_nat]) and self._end(key, value) in self._choices
-        return [*kinds, "SVC"] if is_served else kinds
+        is_served = value[self._rev_nat] != b"\0\0" and self._marks.of(self._end(key, value)) & CHOSEN
+        return (SERVED_KINDS if is_served else KINDS)[marks]
 
     def _end(self, key: bytes, value: bytes) -> bytes:
         flags = key[FLAGS]
         address, port = self._service if flags & TUPLE_SERVICE else self._client
-        related = bytes([flags & TUPLE_RELATED])
-        return key[self._protocol] + key[address] + key[port] + value[self._rev_nat] + related
+        return key[self._protocol] + key[address] + key[port] + value[self._rev_nat] + RELATED[flags]
 
 
-def places(struct: type[Struct]) -> dict[str, slice]:
-    """Where the bytes of each field lie."""
-    return {member.name: slice(member.offset, member.offset + member.size) for member in struct.members}
-
-
-class Mappings:
-    """The source NAT of one address family, asked entry by entry."""
-
-    def __init__(self, known: Known, family: int) -> None:
-        self._table: OpenTable[nat.Row] | None = None
-        source = next(source for source in nat.MAP.sources if source.family == family)
-        with suppress(MapMissing):
-            self._table = open_source(source, known.pins)
-
-    def __enter__(self) -> Mappings:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._table is not None:
-            self._table.map.close()
-
-    def of(self, row: ct.Row, protocol: int) -> nat.Row | None:
-        """What the source of an outgoing connection is translated to."""
-        if self._table is None:
-            return None
-        return self._table.get(self._table.layout.key(
-            saddr=row.source, daddr=row.destination, sport=row.source_port, dport=row.destination_port,
-            nexthdr=protocol, flags=TUPLE_OUT,
-        ))  # fmt: skip
-
-
-def flow(row: ct.Row, kinds: list[str], known: Known, moment: Moment, mappings: Mappings | None = None) -> Flow:
+def flow(
+    row: ct.Row, kinds: list[str], known: Known, moment: Moment, translation: Translation | None = None
+) -> Flow:  # fmt: skip
     """One entry of conntrack with all that is known of it."""
-    destination, port = row.destination, row.destination_port
-    service: tuple[bytes, int] | None = None
-    found: bytes | None = destination
-    if row.direction == "SVC":
-        service = (destination, port)
-        backend = known.backends.get(row.backend_id)
-        found, port = (backend.address, backend.port) if backend is not None else (None, 0)
-    elif row.rev_nat and (frontend := known.frontend(row.rev_nat, destination)) is not None:
-        service = (frontend.address, frontend.port)
-    mapping = None
-    if mappings is not None and row.direction == "OUT" and row.nat_address is None:
-        mapping = mappings.of(row, parse_protocol(row.protocol))
-    nat_address, nat_port = (mapping.to, mapping.to_port) if mapping is not None else (row.nat_address, row.nat_port)
-    identity = row.source_identity or known.identity(row.source)
-    other = known.identity(found) if found is not None else None
-    return Flow(
-        row.protocol, kinds, row.source, row.source_port, service[0] if service else None,
-        service[1] if service else None, found, port if found is not None else None, nat_address, nat_port,
-        row.related, ct.state(row), row.packets, row.bytes, moment.remaining(row.expires), moment.expiry(row.expires),
-        identity, list(known.labels.get(identity or 0, ())), known.endpoint_id(row.source), other,
-        list(known.labels.get(other or 0, ())), known.endpoint_id(found) if found is not None else None,
-        list(row.flag_names), row.rev_nat, row.backend_id,
-    )  # fmt: skip
+    (
+        protocol, direction, source, source_port, destination, port, related, expires, packets, size, _, last_rx, _,
+        last_tx, _, flag_names, rev_nat, sender, backend_id, nat_address, nat_port, _,
+    ) = row  # fmt: skip
+    service: tuple[bytes | None, int | None] = (None, None)
+    target: tuple[bytes | None, int | None] = (destination, port)
+    if direction == "SVC":
+        backend = known.backends.get(backend_id)
+        service, target = target, (backend.address, backend.port) if backend is not None else (None, None)
+    elif rev_nat:
+        service = known.frontends.get((rev_nat, len(destination)), service)
+    identity = sender or known.identity(source)
+    other = known.identity(target[0]) if target[0] is not None else None
+    return tuple.__new__(Flow, (
+        protocol, kinds, source, source_port, *service, *target, *(translation or (nat_address, nat_port)), related,
+        ct.state(row), packets, size, *moment.times(expires), identity, known.labels_of(identity),
+        known.endpoint_ids.get(source), other, known.labels_of(other), known.endpoint_ids.get(target[0]), flag_names,
+        rev_nat, backend_id, moment.since(max(last_rx, last_tx)),
+    ))  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from cilium_py.bpf.directory import Pins
 from cilium_py.endpoint import store
@@ -25,26 +25,31 @@ from cilium_py.table import Family, OpenTable, open_source
 
 R = TypeVar("R", bound=tuple[Any, ...])
 NEVER = 0xFFFFFFFF
+HELD = 1 << 14
+"""Answers about addresses and times that are remembered."""
 
 
-class Moment(NamedTuple):
+class Moment:
     """The time of the entries that are read: live, the present; of a recording, when it was made."""
 
-    clock: Clock
-    now: int | None
-    """In seconds of the agent's clock; None if nobody knows."""
-    wall: float | None
-    """In seconds since 1970."""
+    def __init__(self, clock: Clock, now: int | None, wall: float | None) -> None:
+        """`now` is in seconds of the agent's clock, `wall` in seconds since 1970; None where nobody knows."""
+        self._clock = clock
+        self._now = now
+        self._wall = wall
+        self.times = lru_cache(HELD)(self._times)
+        """Of the time at which an entry expires: (seconds left, RFC 3339); None for what never does or is not known."""
+        self.since = lru_cache(HELD)(self._since)
+        """Seconds since a time in an entry."""
 
-    def remaining(self, expires: int) -> int | None:
-        return None if self.now is None else self.clock.seconds(expires) - self.now
+    def _since(self, ticks: int) -> int | None:
+        return None if self._now is None else self._now - self._clock.seconds(ticks)
 
-    def expiry(self, expires: int) -> str | None:
-        """RFC 3339; None for what never expires, or where the time is not known."""
-        left = self.remaining(expires)
-        if left is None or self.wall is None or expires == NEVER:
-            return None
-        return rfc3339(int(self.wall + left) * NS)
+    def _times(self, expires: int) -> tuple[int | None, str | None]:
+        if self._now is None or expires == NEVER:
+            return None, None
+        left = self._clock.seconds(expires) - self._now
+        return left, rfc3339(int(self._wall + left) * NS) if self._wall is not None else None
 
 
 class Known:
@@ -54,7 +59,10 @@ class Known:
         self.pins = pins
         self.paths = paths
         self._opened = ExitStack()
-        self._identities: dict[bytes, int | None] = {}
+        self.labels_of = cache(self._labels_of)
+        """The labels of an identity, in a list that nobody changes."""
+        self.identity = lru_cache(HELD)(self._in_ipcache)
+        """What the programs take an address for: that of the longest prefix in the ipcache."""
 
     def __enter__(self) -> Known:
         return self
@@ -86,12 +94,14 @@ class Known:
         return reserved | dict(self._labels_of_endpoints())
 
     @cached_property
-    def frontends(self) -> Mapping[int, list[lb_revnat.Row]]:
-        """Reverse NAT id -> the frontends of that service, one for each address family."""
-        found: dict[int, list[lb_revnat.Row]] = {}
-        for row in self.rows(lb_revnat.MAP):
-            found.setdefault(row.rev_nat, []).append(row)
-        return found
+    def endpoint_ids(self) -> Mapping[bytes | None, int]:
+        """The local endpoints' ids by address."""
+        return {address: row.endpoint_id for address, row in self.endpoints.items()}
+
+    @cached_property
+    def frontends(self) -> Mapping[tuple[int, int], tuple[bytes, int]]:
+        """Reverse NAT id and size of an address -> the frontend of that service in that address family."""
+        return {(row.rev_nat, len(row.address)): (row.address, row.port) for row in self.rows(lb_revnat.MAP)}
 
     @cached_property
     def backends(self) -> Mapping[int, lb_backends.Row]:
@@ -102,25 +112,14 @@ class Known:
         """Every slot of every frontend."""
         return list(self.rows(lb_services.MAP))
 
-    def frontend(self, rev_nat: int, address: bytes) -> lb_revnat.Row | None:
-        """The frontend of a service in the family of an address."""
-        return next((row for row in self.frontends.get(rev_nat, ()) if len(row.address) == len(address)), None)
-
-    def identity(self, address: bytes) -> int | None:
-        """What the programs take an address for: that of the longest prefix in the ipcache."""
-        if address not in self._identities:
-            self._identities[address] = self._in_ipcache(address)
-        return self._identities[address]
+    def _labels_of(self, identity: int | None) -> list[str]:
+        return list(self.labels.get(identity or 0, ()))
 
     def name(self, identity: int | None) -> str:
         """Labels, or else the number."""
         if identity is None:
             return "unknown"
         return " ".join(self.labels.get(identity, ())) or str(identity)
-
-    def endpoint_id(self, address: bytes) -> int | None:
-        found = self.endpoints.get(address)
-        return found.endpoint_id if found is not None else None
 
     def rows(self, definition: MapDef[R]) -> Iterator[R]:
         """The rows of a family; none where its maps are not there."""

@@ -20,8 +20,8 @@ from cilium_py.schema import Address, Source
 from cilium_py.schema.text import protocol_name
 from cilium_py.table import OpenTable, open_source
 
-from .flows import FLAGS, places
 from .known import Known
+from .octets import FLAGS, places
 
 PROTOCOL, OUTGOING = -2, bytes([TUPLE_OUT])
 """Where in a key the protocol lies, and how the key of an outgoing connection ends."""

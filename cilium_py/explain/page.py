@@ -186,7 +186,7 @@ def _together(verdicts: list[Verdict]) -> bool | None:
 def _end(known: Known, address: bytes, port: int | None) -> End:
     identity = known.identity(address)
     return End(
-        address, port, identity, list(known.labels.get(identity or 0, ())), known.endpoint_id(address),
+        address, port, identity, known.labels_of(identity), known.endpoint_ids.get(address),
         address in known.own_addresses,
     )  # fmt: skip
 
@@ -282,7 +282,7 @@ def _verdicts(
         target_port = port if port is not None else ECHO_REQUEST.get(used, 0)
         ends = (("egress", source, address), ("ingress", address, source))
         for direction, own, peer in ends:
-            endpoint_id = known.endpoint_id(own)
+            endpoint_id = known.endpoint_ids.get(own)
             if endpoint_id is not None:
                 name = said(peer, port if direction == "egress" else None)
                 identity = known.identity(peer)

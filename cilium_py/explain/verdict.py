@@ -52,7 +52,7 @@ def verdict(
     except MapMissing as error:
         return PolicyUnread(endpoint_id, error.message)
     enforced = _enforced(known, endpoint_id, direction)
-    labels = list(known.labels.get(identity, ()))
+    labels = known.labels_of(identity)
     if found is None:
         allowed = None if enforced is None else not enforced
         return Verdict(

@@ -125,6 +125,11 @@ def endpoint(text: str, fields: Fields, directory: Directory) -> Node:
     return Or(tuple(Within(field, (each, len(each) * 8)) for field in asked for each in addresses))
 
 
+def directions(fields: Fields) -> list[Field]:
+    """That of the row; of rows that join several, any of theirs."""
+    return [field for field in by_name("direction", "entries")(fields) if field.kind in (Kind.TEXT, Kind.NAMES)]
+
+
 def services(fields: Fields) -> list[Field]:
     return by_name("rev_nat")(fields)
 
@@ -159,7 +164,7 @@ OPTIONS = (
     option("--dport", "PORT", "destination port", by_name("destination_port")),
     Option("--port", "PORT", "any port of the row", ports, port),
     option("--proto", "NAME", "protocol: TCP, UDP, ICMP, ... or its number", by_name("protocol")),
-    option("--dir", "NAME", "direction", by_name("direction")),
+    option("--dir", "NAME", "direction", directions),
     option("--state", "NAME", "state", by_name("state", "backend_state", "status")),
     option("--flag", "NAME", "a flag that is set", flags, Has),
     Option("--identity", "ID", "security identity: a number, a reserved name, a label", identities, identity),

@@ -11,17 +11,21 @@ import pytest
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.cli.main import main
-from cilium_py.explain.flows import Flow, flows
+from cilium_py.explain.flows import Flow, fields, flows
 from cilium_py.explain.known import Known, Moment
 from cilium_py.explain.nat import Diagnosis, diagnose
 from cilium_py.explain.page import Page, page, parse_end
 from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
 from cilium_py.maps import ct, endpoint, ipcache, lb_backends, lb_services, nat, policy
-from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT, TUPLE_SERVICE
+from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT, TUPLE_RELATED, TUPLE_SERVICE
 from cilium_py.node.runtime import Clock
 from cilium_py.paths import NodePaths
 from cilium_py.schema import Struct
 from cilium_py.schema.text import ip, parse_ip
+from cilium_py.select import rows
+from cilium_py.select.expression import parse
+from cilium_py.select.tree import EVERYTHING, Node
+from cilium_py.table import Family
 
 CLIENT, SERVER, VIP, NODE, WORLD = map(parse_ip, ("10.0.0.1", "10.0.0.2", "10.96.0.1", "192.0.2.1", "198.51.100.7"))
 NOW = Moment(Clock(), 1000, 1_000_000_000.0)
@@ -92,9 +96,9 @@ def pins(bpffs: Path) -> Path:
     return directory
 
 
-def all_flows(pins: Path) -> list[Flow]:
+def all_flows(pins: Path, where: Node = EVERYTHING) -> list[Flow]:
     with Known(pins, NodePaths(state_dir=pins / "state")) as known:
-        return list(flows(known, NOW))
+        return list(flows(known, NOW, Family(ct.MAP, pins).tables(), where))
 
 
 def explained(pins: Path, source: str, destination: str, protocol: int | None = None) -> Page:
@@ -148,6 +152,70 @@ def test_a_translation_is_part_of_its_flow(pins: Path) -> None:
     pin(pins, "cilium_snat_v4_external", [mapped(CLIENT, 4000, WORLD, 443, TUPLE_OUT, NODE, 50000)])
     [found] = all_flows(pins)
     assert (found.nat_address, found.nat_port) == (NODE, 50000)
+
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(bpffs: Path, capfd: pytest.CaptureFixture[str]) -> Run:
+    def said(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(["--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), *words])
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, capfd.readouterr().out
+
+    return said
+
+
+MIXED: Entries = [
+    (tuple_of(CLIENT, 4000, VIP, 80, TUPLE_SERVICE), tracked(rev_nat_index=SERVICE_ID, backend_id=BACKEND_ID)),
+    (tuple_of(CLIENT, 4000, SERVER, 8080, TUPLE_OUT), tracked(rev_nat_index=SERVICE_ID, packets=9, flags=1 << 4)),
+    (tuple_of(CLIENT, 4000, SERVER, 8080, TUPLE_IN), tracked(packets=2)),
+    (tuple_of(CLIENT, 4001, VIP, 80, TUPLE_SERVICE), tracked(rev_nat_index=SERVICE_ID, backend_id=BACKEND_ID)),
+    (tuple_of(CLIENT, 4002, VIP, 80, TUPLE_SERVICE), tracked(rev_nat_index=SERVICE_ID, backend_id=99)),
+    (tuple_of(CLIENT, 4003, WORLD, 443, TUPLE_OUT), tracked(packets=1, last_tx_report=990)),
+    (tuple_of(CLIENT, 4003, WORLD, 443, TUPLE_OUT | TUPLE_RELATED), tracked()),
+    (tuple_of(SERVER, 8080, CLIENT, 5000, TUPLE_OUT), tracked(packets=7, lifetime=0xFFFFFFFF)),
+    (tuple_of(SERVER, 8080, CLIENT, 5000, TUPLE_IN), tracked(packets=8)),
+    (tuple_of(WORLD, 6000, SERVER, 8080, TUPLE_IN, 17), tracked()),
+]
+
+
+@pytest.mark.parametrize("where", [
+    "source == 10.0.0.1", "source_port in 4000-4001", "destination == 10.0.0.2",
+    "not (destination == 10.96.0.1 or related)",
+    "not destination == 10.0.0.2", "destination_port == 8080 and packets > 2", "not (packets > 2)", "packets > 2",
+    "service == 10.96.0.1", "nat_port == 50000", "nat_address == none", 'state == "SYN-SENT"', "related",
+    "not related and protocol == TCP", "entries has IN", "rev_nat == 7", "backend_id == 99", "packets < rev_nat",
+    "source == destination or destination_port == 443", "remaining < 2m", "idle > 20s", "idle < 20s",
+    "destination_endpoint == 2", "not (source_port < destination_port)",
+])  # fmt: skip
+def test_what_is_selected_before_entries_are_joined_is_what_is_selected_after(where: str, pins: Path) -> None:
+    pin(pins, "cilium_ct4_global", MIXED)
+    pin(pins, "cilium_snat_v4_external", [mapped(CLIENT, 4003, WORLD, 443, TUPLE_OUT, NODE, 50000)])
+    node = parse(where, fields())
+    every, wanted = all_flows(pins), all_flows(pins, node)
+    assert len(every) == 7
+    test = rows.test_of(node)
+    chosen = [row for row in every if test(row)]
+    assert 0 < len(chosen) < len(every)
+    assert [row for row in wanted if test(row)] == chosen
+
+
+def test_the_wide_form_of_a_list_is_the_list_of_flows(pins: Path, run: Run) -> None:
+    pin(pins, "cilium_ct4_global", MIXED)
+    pin(pins, "cilium_per_cluster_ct_tcp4_3", MIXED[3:5])
+    wide = "ct", "list", "global", "-o", "wide"
+    for words in ((), ("--src", "10.0.0.1", "--dir", "IN"), ("--sort", "packets:desc", "--limit", "2"), ("--count",)):
+        code, text = run(*wide, *words)
+        assert (code, text) == run("flow", "list", *words)
+        assert code == 0
+    code, text = run(*wide, "--state", "ESTABLISHED")
+    assert "10.0.0.1:4000 -> 10.96.0.1:80 -> 10.0.0.2:8080   ESTABLISHED" in text
+    assert run("ct", "list", "cluster", "3", "-o", "wide", "--count") == (0, "2\n")
+    assert run("ct", "list", "global", "-o", "wide", "--older-than", "3s")[0] == 2
+    assert run("--compat", "ct", "list", "global", "-o", "wide")[0] == 2
 
 
 class Policy(NamedTuple):
@@ -289,20 +357,6 @@ def test_ports_in_use_and_by_whom(pins: Path) -> None:
     assert (use.egress, use.remote, use.remote_port, use.protocol) == (NODE, WORLD, 443, "TCP")
     assert (use.used, use.available, use.pressure) == (21, 32768, 0.0006)
     assert [(each.address, each.ports) for each in use.sources] == [(CLIENT, 20), (SERVER, 1)]
-
-
-Run = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def run(bpffs: Path, capfd: pytest.CaptureFixture[str]) -> Run:
-    def said(*words: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as stop:
-            main(["--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), *words])
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, capfd.readouterr().out
-
-    return said
 
 
 def test_the_commands(pins: Path, run: Run) -> None:

@@ -1,0 +1,92 @@
+"""Connections as `flow list` and `ct list -o wide` show them: joined with all that belongs to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from cilium_py.cli.context import Settings
+from cilium_py.cli.select import Subject, list_joined
+from cilium_py.explain.flows import Flow, fields, flows
+from cilium_py.explain.known import Known, Moment, said
+from cilium_py.node.runtime import Clock
+from cilium_py.render import Output
+from cilium_py.schema import Table
+from cilium_py.table import OpenTable
+
+
+class FlowSubject(Subject):
+    """Flows, of which some fields are durations."""
+
+    def fields(self) -> Any:
+        return fields()
+
+
+SUBJECT = FlowSubject("flow", Flow)
+
+
+def moment_of(where: Settings, clock: Clock) -> Moment:
+    """The present, or that of the recording."""
+    wall = time.time() if where.recording is None else where.recording.wall
+    return Moment(clock, where.now(clock), wall)
+
+
+def list_flows(
+    where: Settings, form: Output, tables: Iterable[OpenTable[Any]], scope: int | None, moment: Moment
+) -> None:
+    """Write the connections of conntrack tables that the options ask for; `scope` is the cluster they are of."""
+    with Known(where.pins, where.paths) as known:
+        list_joined(where, form, lambda node: flows(known, moment, tables, node, scope), Flow, TEXT, SUBJECT)
+
+
+@lru_cache(1 << 12)
+def duration(seconds: int | None) -> str:
+    """3d4h, 2h5m, 1m12s or 7s."""
+    if seconds is None:
+        return "-"
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    days, rest = divmod(seconds, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    if days:
+        return f"{days}d{hours}h"
+    return f"{hours}h{minutes}m" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def arrows(row: Flow) -> str:
+    """10.0.0.1:4000 -> 10.96.0.1:443 -> 10.0.1.7:6443, and what the source is translated to."""
+    source, port = row.source, row.source_port
+    text = said(source, port)
+    if row.nat_address is not None and (row.nat_address, row.nat_port) != (source, port):
+        text += f" (as {said(row.nat_address, row.nat_port)})"
+    service, destination = row.service, row.destination
+    if service is not None:
+        text += f" -> {said(service, row.service_port)}"
+    if destination is None:
+        return f"{text} -> backend {row.backend_id}, which is gone"
+    if service != destination or row.service_port != row.destination_port:
+        text += f" -> {said(destination, row.destination_port)}"
+    return text
+
+
+def who(identity: int | None, labels: Iterable[str], endpoint: int | None) -> str:
+    """container:app=web [endpoint 3], or the number of an identity without labels."""
+    name = " ".join(labels) or ("-" if identity is None else str(identity))
+    return f"{name} [{endpoint}]" if endpoint is not None else name
+
+
+def cells(row: Flow) -> tuple[str, ...]:
+    return (
+        f"{row.protocol} related" if row.related else row.protocol, arrows(row), row.state or "-",
+        duration(row.remaining), row.expires or "-", "+".join(row.entries),
+        who(row.source_identity, row.source_labels, row.source_endpoint),
+        who(row.destination_identity, row.destination_labels, row.destination_endpoint), str(row.packets),
+        str(row.bytes),
+    )  # fmt: skip
+
+
+TITLES = ("PROTO", "FLOW", "STATE", "LEFT", "EXPIRES", "ENTRIES", "FROM", "TO", "PACKETS", "BYTES")
+TEXT = Table(TITLES, cells, padded="none")
