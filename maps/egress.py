@@ -126,10 +126,10 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def compat_cells(row: Row) -> tuple[str, ...]:
-    """cilium-dbg cannot say a prefix of IPv4-mapped addresses that is longer than 32 bits."""
+    """cilium-dbg cannot say a prefix of IPv4-mapped addresses that is longer than 32 bits, or shorter than none."""
     source, destination, *rest = cells(row)
     address, length = row.destination
-    return source, destination if length <= 8 * len(unmapped(address)) else "invalid Prefix", *rest
+    return source, destination if 0 <= length <= 8 * len(unmapped(address)) else "invalid Prefix", *rest
 
 
 ITEM = GoType("SourceIP", "DestCIDR", "EgressIP", "GatewayIP")

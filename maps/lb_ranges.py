@@ -29,7 +29,7 @@ from cilium_py.schema import (
     u8,
     u32,
 )
-from cilium_py.schema.text import prefix
+from cilium_py.schema.text import ip_net, prefix
 
 STATIC_BITS = 32
 
@@ -73,7 +73,8 @@ def cells(row: Row) -> tuple[str, str]:
 
 
 def compat_entry(pair: Pair) -> tuple[str, str]:
-    return cells(pair.row)
+    row: Row = pair.row
+    return f"{ip_net(row.range)} ({row.rev_nat})", ""
 
 
 TITLES = ("SOURCE RANGE (REVNAT_ID)", "")

@@ -6,6 +6,7 @@ struct srv6_policy_key4 {           value: union v6addr sid
 };
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from cilium_py.schema import (
@@ -26,7 +27,7 @@ from cilium_py.schema import (
     layout,
     u32,
 )
-from cilium_py.schema.text import go_ip
+from cilium_py.schema.text import go_ip, ip_net, prefix
 
 STATIC_BITS = 32
 """Bits of the key before the prefix: the VRF."""
@@ -66,29 +67,33 @@ def order(row: Row) -> tuple[object, ...]:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    address, length = row.destination
-    return str(row.vrf), f"{go_ip(address)}/{length}", go_ip(row.sid)
+    return str(row.vrf), prefix(row.destination), go_ip(row.sid)
+
+
+def compat_cells(row: Row) -> tuple[str, ...]:
+    return str(row.vrf), ip_net(row.destination), go_ip(row.sid)
 
 
 ITEM = GoType("VRFID", "DestCIDR", "SID")
 
 
 def compat_item(pair: Pair) -> GoStruct:
-    _, destination, sid = cells(pair.row)
+    _, destination, sid = compat_cells(pair.row)
     return ITEM(pair.row.vrf, destination, sid)
 
 
 TITLES = ("VRF ID", "Destination CIDR", "SID")
+TEXT = Table(TITLES, cells, padded="none", titles_when_empty=False)
 
 MAP = MapDef(
     command=("srv6", "policy"),
     summary="SRv6 policies",
     row=Row,
-    text=Table(TITLES, cells, padded="none", titles_when_empty=False),
+    text=TEXT,
     sources=(
         Source("cilium_srv6_policy_v4", (Layout("1.13", Key4, Value, decode, Kind.TRIE),)),
         Source("cilium_srv6_policy_v6", (Layout("1.13", Key6, Value, decode, Kind.TRIE),)),
     ),
     order=order,
-    compat=GoList(compat_item),
+    compat=GoList(compat_item, text=replace(TEXT, cells=compat_cells)),
 )

@@ -6,6 +6,7 @@ struct srv6_vrf_key4 {              value: __u32 vrf_id
 };
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from cilium_py.schema import (
@@ -26,7 +27,7 @@ from cilium_py.schema import (
     layout,
     u32,
 )
-from cilium_py.schema.text import go_ip
+from cilium_py.schema.text import go_ip, ip_net, prefix
 
 
 @layout(size=12, c="srv6_vrf_key4")
@@ -63,29 +64,33 @@ def order(row: Row) -> tuple[object, ...]:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    address, length = row.destination
-    return go_ip(row.source), f"{go_ip(address)}/{length}", str(row.vrf)
+    return go_ip(row.source), prefix(row.destination), str(row.vrf)
+
+
+def compat_cells(row: Row) -> tuple[str, ...]:
+    return go_ip(row.source), ip_net(row.destination), str(row.vrf)
 
 
 ITEM = GoType("SourceIP", "DestCIDR", "ID")
 
 
 def compat_item(pair: Pair) -> GoStruct:
-    source, destination, _ = cells(pair.row)
+    source, destination, _ = compat_cells(pair.row)
     return ITEM(source, destination, pair.row.vrf)
 
 
 TITLES = ("Source IP", "Destination CIDR", "VRF ID")
+TEXT = Table(TITLES, cells, padded="none", titles_when_empty=False)
 
 MAP = MapDef(
     command=("srv6", "vrf"),
     summary="SRv6 VRFs by source and destination",
     row=Row,
-    text=Table(TITLES, cells, padded="none", titles_when_empty=False),
+    text=TEXT,
     sources=(
         Source("cilium_srv6_vrf_v4", (Layout("1.13", Key4, Value, decode, Kind.TRIE),)),
         Source("cilium_srv6_vrf_v6", (Layout("1.13", Key6, Value, decode, Kind.TRIE),)),
     ),
     order=order,
-    compat=GoList(compat_item),
+    compat=GoList(compat_item, text=replace(TEXT, cells=compat_cells)),
 )

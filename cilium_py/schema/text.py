@@ -62,6 +62,15 @@ def prefix(network: tuple[bytes, int]) -> str:
     return f"{ip(network[0])}/{network[1]}"
 
 
+def ip_net(network: tuple[bytes, int]) -> str:
+    """A prefix as Go's net.IPNet prints it: an IPv4-mapped one as IPv4, and one that is none as <nil>."""
+    address, length = network
+    if not 0 <= length <= 8 * len(address):
+        return "<nil>"
+    short = unmapped(address)
+    return f"{ip(short)}/{max(length - 8 * (len(address) - len(short)), 0)}"
+
+
 def parse_ip(text: str) -> bytes:
     """Packed form of an IPv4 or IPv6 address. Raises WrongUsage."""
     try:

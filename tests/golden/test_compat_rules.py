@@ -22,11 +22,15 @@ Entries = list[tuple[str, Any]]
 
 @dataclass(frozen=True)
 class Made:
-    """A map that the corpus has, under this pin and with these entries (in hex)."""
+    """A map that the corpus has, with these entries (in hex), and under another pin if one is named."""
 
     like: str
-    pin: str
     entries: Entries
+    other_pin: str = ""
+
+    @property
+    def pin(self) -> str:
+        return self.other_pin or self.like.partition("~")[0]
 
 
 @pytest.fixture
@@ -47,8 +51,8 @@ def compat(tmp_path: Path) -> Callable[..., Outcome]:
 
 
 def policy(endpoint: str, entries: Entries) -> tuple[Made, Made]:
-    statistics = Made("cilium_policystats~empty", "cilium_policystats", [])
-    return Made("cilium_policy_v2_00042~empty", f"cilium_policy_v2_{endpoint}", entries), statistics
+    statistics = Made("cilium_policystats~empty", [])
+    return Made("cilium_policy_v2_00042~empty", entries, f"cilium_policy_v2_{endpoint}"), statistics
 
 
 def policy_key(bits: int, identity: int, egress: int = 0, protocol: int = 0, port: int = 0) -> str:
@@ -120,7 +124,53 @@ def test_ipcache_get_warns_once_of_entries_with_one_text(compat: Callable[..., O
     ]
     broken = [(key.replace("0000006", "00000006").replace("0000007", "00000007"), value) for key, value in broken]
     whole = ("40000000" + "00000001" + "0a000001" + "00" * 12, value)
-    outcome = compat("ipcache get 10.0.0.1", Made("cilium_ipcache_v2~plain", "cilium_ipcache_v2", [*broken, whole]))
+    outcome = compat("ipcache get 10.0.0.1", Made("cilium_ipcache_v2~plain", [*broken, whole]))
     lines = outcome.stdout.splitlines()
     assert [line.endswith("entry=<unknown>") for line in lines] == [True, False], outcome.stderr
     assert lines[1] == "10.0.0.1 maps to identity identity=5 encryptkey=0 tunnelendpoint=0.0.0.0 flags=<none>"
+
+
+MAPPED = "00" * 10 + "ffff" + "0a000000"
+
+
+@pytest.mark.parametrize(
+    ("words", "made", "line"),
+    [
+        (
+            "lb list --source-ranges",
+            Made("cilium_lb6_source_range", [("88000000" + "0007" + "0000" + MAPPED, "00")]),
+            "10.0.0.0/8 (7)",
+        ),
+        (
+            "lb list --source-ranges",
+            Made("cilium_lb6_source_range", [("60000000" + "0007" + "0000" + MAPPED, "00")]),
+            "10.0.0.0/0 (7)",
+        ),
+        (
+            "lb list --source-ranges",
+            Made("cilium_lb4_source_range", [("10000000" + "0007" + "0000" + "0a000000", "00")]),
+            "<nil> (7)",
+        ),
+        (
+            "srv6 policy",
+            Made("cilium_srv6_policy_v6", [("98000000" + "05000000" + MAPPED, MAPPED)]),
+            "5        10.0.0.0/24        10.0.0.0",
+        ),
+        (
+            "srv6 vrf",
+            Made("cilium_srv6_vrf_v6", [("08000000" + MAPPED + MAPPED, "05000000")]),
+            "10.0.0.0    <nil>              5",
+        ),
+        (
+            "egress list",
+            Made("cilium_egress_gw_policy_v4", [("08000000" + "0a000001" * 2, "0a000001" * 2)]),
+            "10.0.0.1    invalid Prefix     10.0.0.1    10.0.0.1",
+        ),
+    ],
+)  # fmt: skip
+def test_prefixes_that_are_none_or_ipv4_mapped(
+    compat: Callable[..., Outcome], words: str, made: Made, line: str
+) -> None:
+    other = made.pin.replace("_v6", "_v4") if made.pin.startswith("cilium_srv6") else None
+    maps = [made, Made(other, [])] if other else [made]
+    assert compat(words, *maps).stdout.splitlines()[1].rstrip() == line
