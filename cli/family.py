@@ -76,21 +76,12 @@ def _help(summary: str, examples: list[str], note: str = "") -> str:
 
 
 def _words(words: tuple[Word, ...], *, required: bool = True) -> Callable[[Any], Any]:
-    """Click parameters of a definition's words; they arrive parsed, those left out as None."""
+    """Click arguments of a definition's words; they arrive parsed, those left out as None."""
 
     def decorate(function: Any) -> Any:
         for word in reversed(words):
-            parse = _callback(word)
-            if word.is_option:
-                is_flag = isinstance(word.default, bool)
-                function = click.option(
-                    word.name, word.variable, help=word.help, is_flag=is_flag, default=word.default,
-                    required=required and word.required and word.default is None, callback=None if is_flag else parse,
-                )(function)  # fmt: skip
-            else:
-                function = click.argument(word.variable, metavar=word.name.upper(), callback=parse, required=required)(
-                    function
-                )
+            argument = click.argument(word.name, metavar=word.name.upper(), callback=_callback(word), required=required)
+            function = argument(function)
         return function
 
     return decorate
@@ -106,7 +97,7 @@ def _callback(word: Word) -> Callable[[click.Context, click.Parameter, Any], Any
 def _split(definition: Definition, words: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """(pin, key fields, the remaining words)."""
     assert definition.make_key is not None
-    names = {word.variable for word in definition.key}
+    names = {word.name for word in definition.key}
     pin, fields = definition.make_key(**{n: v for n, v in words.items() if n in names})
     return pin, fields, {n: v for n, v in words.items() if n not in names}
 
@@ -142,7 +133,7 @@ def build(layout: type[Struct], fields: dict[str, Any]) -> Struct:
 
 
 def _get(definition: Definition, path: str) -> click.Command:
-    @click.command(cls=Command, name="get", help=_help("Show one entry.", [f"{path} get {_sample(definition)}"]))
+    @click.command(cls=Command, name="get", help=_help("Show one entry.", [f"{path} get {_sample(definition.key)}"]))
     @_words(definition.key)
     @output_option
     @settings
@@ -159,7 +150,7 @@ def _get(definition: Definition, path: str) -> click.Command:
 
 def _delete(definition: Definition, path: str) -> click.Command:
     target = of_family(definition, path)
-    examples = [f"{path} delete {_sample(definition)} --yes", f"{path} delete {target.sample} --dry-run"]
+    examples = [f"{path} delete {_sample(definition.key)} --yes", f"{path} delete {target.sample} --dry-run"]
 
     @click.command(
         cls=SelectingCommand,
@@ -177,7 +168,7 @@ def _delete(definition: Definition, path: str) -> click.Command:
                 raise WrongUsage("one entry, or what is selected?", "give a key or options that select, not both")
             delete_selected(target, where, (), yes=yes, dry_run=dry_run)
             return
-        missing = [word.name.upper() for word in definition.key if word.required and words[word.variable] is None]
+        missing = [word.name.upper() for word in definition.key if words[word.name] is None]
         if missing:
             raise WrongUsage(f"{' '.join(missing)} is missing", f"{path} delete --help")
         pin, fields, _ = _split(definition, words)
@@ -196,14 +187,9 @@ def _delete(definition: Definition, path: str) -> click.Command:
 
 
 def _update(definition: Definition, path: str) -> click.Command:
-    sample = f"{path} update {_sample(definition)}"
-    options = [w.name for w in definition.value if w.is_option and w.required][:1]
-    arguments = [w.name.upper() for w in definition.value if not w.is_option]
-    words_of_value = " ".join((*arguments, *(f"{o} VALUE" for o in options)))
+    example = f"{path} update {_sample(definition.key + definition.value)}"
 
-    @click.command(
-        cls=StrictCommand, name="update", help=_help("Create or replace one entry.", [f"{sample} {words_of_value}"])
-    )
+    @click.command(cls=StrictCommand, name="update", help=_help("Create or replace one entry.", [example]))
     @_words(definition.key + definition.value)
     @settings
     def command(where: Settings, **words: Any) -> None:
@@ -247,10 +233,8 @@ def flush(
         click.echo(f"{'Would flush' if dry_run else 'Flushed'} {count} entries from {table.path}")
 
 
-def _sample(definition: Definition) -> str:
-    return " ".join(
-        word.name.upper() if not word.is_option else f"{word.name} VALUE" for word in definition.key if word.required
-    )
+def _sample(words: tuple[Word, ...]) -> str:
+    return " ".join(word.sample for word in words)
 
 
 def _said(words: dict[str, Any]) -> str:

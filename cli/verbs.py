@@ -39,11 +39,12 @@ class Target(NamedTuple):
     @property
     def sample(self) -> str:
         """Options that select something of every such table, for the help."""
-        fields = self.definition.row._fields
+        fields: dict[str, Any] = self.definition.row.__annotations__
         for name, text in SAMPLES:
             if name in fields:
                 return text
-        return f"--where '{fields[0]} == 1'"
+        number = next((name for name, kind in fields.items() if kind is int), None)
+        return f"--where '{number} == 1'" if number else f"--where '{next(iter(fields))} in 10.0.0.0/8'"
 
     def opened(self, where: Settings, words: Words, *, read_only: bool = True) -> Iterator[OpenTable[Any]]:
         """The tables; what fails while they are read or changed is explained."""
@@ -57,7 +58,7 @@ class Target(NamedTuple):
 SAMPLES = (
     ("destination_port", "--dport 443"), ("port", "--port 443"), ("identity", "--identity world"),
     ("source", "--src 10.0.0.0/8"), ("address", "--addr 10.0.0.0/8"), ("prefix", "--addr 10.0.0.0/8"),
-    ("rev_nat", "--service 7"), ("endpoint", "--endpoint 42"),
+    ("rev_nat", "--service 7"), ("endpoint", "--endpoint 42"), ("code", "--where 'code >= 130'"),
 )  # fmt: skip
 
 

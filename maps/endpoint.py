@@ -211,7 +211,7 @@ MAP = MapDef(
         ),
     ),
     order=order,
-    key=(Word("address", parse_ip),),
+    key=(Word("address", parse_ip, "10.244.1.7"),),
     make_key=make_key,
     compat=GoTable(("IP ADDRESS", "LOCAL ENDPOINT INFO"), compat_entry, titles_when_empty=True),
 )

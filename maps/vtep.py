@@ -94,9 +94,9 @@ MAP = MapDef(
     sources=(Source(PIN, (Layout("1.12", Key, Value, decode),)),),
     aliases={"add": "update"},
     order=tuple,
-    key=(Word("cidr", parse_network, "network of the endpoint"),),
+    key=(Word("cidr", parse_network, "10.1.2.0/24"),),
     make_key=make_key,
-    value=(Word("vtep_ip", parse_endpoint, "tunnel endpoint"), Word("vtep_mac", parse_mac, "its MAC address")),
+    value=(Word("vtep_ip", parse_endpoint, "192.0.2.7"), Word("vtep_mac", parse_mac, "02:0a:00:00:01:0b")),
     make_value=make_value,
     compat=GoTable(TITLES, compat_entry),
 )

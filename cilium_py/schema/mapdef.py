@@ -88,21 +88,11 @@ class Line(Generic[R]):
 
 @dataclass(frozen=True)
 class Word:
-    """An argument (`prefix`) or option (`--identity`) of a command; `parse` raises WrongUsage."""
+    """An argument of a command; `parse` raises WrongUsage, `sample` is what examples have in its place."""
 
     name: str
-    parse: Callable[[str], Any] = str
-    help: str = ""
-    default: Any = None
-    required: bool = True
-
-    @property
-    def is_option(self) -> bool:
-        return self.name.startswith("--")
-
-    @property
-    def variable(self) -> str:
-        return self.name.lstrip("-").replace("-", "_")
+    parse: Callable[[str], Any]
+    sample: str
 
 
 @dataclass(frozen=True)

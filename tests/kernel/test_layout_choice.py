@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.object import BpfObject
 from cilium_py.errors import LayoutMismatch, WrongUsage
-from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
 from cilium_py.maps import ct, endpoint, ipcache, metrics
-from cilium_py.schema import Kind, Layout, MapDef
+from cilium_py.schema import MapDef
 from cilium_py.table import open_source
+from tests.kernel.world import made_like
 
 IPCACHE_V2, IPCACHE = ipcache.MAP.sources
 EVERY = [
@@ -52,17 +51,6 @@ def test_btf_that_says_otherwise_is_refused(build: Callable[[str], Path], bpffs:
         assert table.layout.release == "1.16"
 
 
-def pinned(
-    definition: MapDef[tuple[object, ...]], at: int, layout: Layout[tuple[object, ...]], directory: Path
-) -> None:
-    """An empty map of a layout's sizes and kind, without BTF."""
-    type, flags = MapType[layout.kind.value[0].upper()], BPF_F_NO_PREALLOC if layout.kind is Kind.TRIE else 0
-    with BpfMap.create(
-        name="made", type=type, key_size=layout.key.size, value_size=layout.value.size, max_entries=1, flags=flags
-    ) as made:
-        made.pin(directory / definition.sources[at].pin)
-
-
 @pytest.mark.parametrize(
     ("definition", "release"), [(ct.MAP, "1.18"), (ipcache.MAP, "1.18"), (endpoint.MAP, "1.17"), (metrics.MAP, "1.16")],
     ids=lambda value: value if isinstance(value, str) else " ".join(value.command),
@@ -70,13 +58,13 @@ def pinned(
 def test_without_btf_a_map_is_read_as_1_18_would(
     bpffs: Path, definition: MapDef[tuple[object, ...]], release: str
 ) -> None:
-    pinned(definition, 0, definition.sources[0].layouts[0], bpffs)
+    made_like(definition.sources[0].layouts[0], bpffs / definition.sources[0].pin)
     with open_source(definition.sources[0], bpffs) as table:
         assert table.layout.release == release
 
 
 def test_without_btf_what_would_be_a_guess_is_refused(bpffs: Path) -> None:
-    pinned(ipcache.MAP, 1, IPCACHE.layouts[0], bpffs)
+    made_like(IPCACHE.layouts[0], bpffs / IPCACHE.pin)
     with pytest.raises(LayoutMismatch, match=r"1\.16 and 1\.15 and 1\.14 and 1\.12 fit") as caught:
         open_source(IPCACHE, bpffs)
     assert caught.value.hint == "say --layout"
@@ -85,6 +73,6 @@ def test_without_btf_what_would_be_a_guess_is_refused(bpffs: Path) -> None:
 
 
 def test_a_forced_layout_must_fit(bpffs: Path) -> None:
-    pinned(ipcache.MAP, 0, IPCACHE_V2.layouts[0], bpffs)
+    made_like(IPCACHE_V2.layouts[0], bpffs / IPCACHE_V2.pin)
     with pytest.raises(WrongUsage, match=r"layout 1\.16 does not fit 24/24 bytes"):
         open_source(IPCACHE_V2, bpffs, release="1.16")
