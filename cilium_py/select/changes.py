@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from cilium_py.schema import InnerMap
+from cilium_py.select.looks import Difference, Look
 from cilium_py.table import OpenTable
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -29,32 +30,34 @@ class Watched(Generic[R]):
 
     def __init__(self, ignored: Iterable[str] = ()) -> None:
         self._ignored = frozenset(ignored)
-        self._known: dict[str, dict[bytes, bytes]] = {}
+        self._known: dict[str, tuple[OpenTable[R], Look]] = {}
+        """Of each pin the table, which may be closed by now."""
+        self._has_looked = False
 
     def look(self, tables: Iterable[OpenTable[R]]) -> Iterator[Change[R]]:
-        """What is different from the last look; at the first one, everything is new."""
+        """What is different from the last look; nothing is at the first one."""
+        before, self._known = self._known, {}
         for table in tables:
-            yield from self._look(table, self._known.setdefault(table.path.name, {}))
+            name = table.path.name
+            look = Look(before.pop(name)[1] if name in before else Look() if self._has_looked else None)
+            for batch in table.batches():
+                yield from self._changes(table, look.see(batch))
+            yield from self._changes(table, look.end())
+            self._known[name] = table, look
+        for table, last in before.values():
+            yield from self._changes(table, Look(last).end())
+        self._has_looked = True
 
-    def _look(self, table: OpenTable[R], known: dict[bytes, bytes]) -> Iterator[Change[R]]:
-        present: set[bytes] = set()
-        for batch in table.batches():
-            for key, value in batch.pairs():
-                present.add(key)
-                before = known.get(key)
-                if before == value:
-                    continue
-                known[key] = value
-                row = _row(table, key, value)
-                if before is None:
-                    yield Change("new", row, {})
-                    continue
-                changed = self._differences(_row(table, key, before), row)
-                if changed:
-                    yield Change("changed", row, changed)
-        if len(present) < len(known):
-            for key in known.keys() - present:
-                yield Change("gone", _row(table, key, known.pop(key)), {})
+    def _changes(self, table: OpenTable[R], differences: Iterable[Difference]) -> Iterator[Change[R]]:
+        for key, before, now in differences:
+            if before is None or now is None:
+                row = _row(table, key, now or before or b"")
+                yield Change("gone" if now is None else "new", row, {})
+                continue
+            row = _row(table, key, now)
+            changed = self._differences(_row(table, key, before), row)
+            if changed:
+                yield Change("changed", row, changed)
 
     def _differences(self, before: R, row: R) -> dict[str, Any]:
         names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple

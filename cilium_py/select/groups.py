@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
-from typing import Any, Generic, NamedTuple, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from cilium_py.errors import WrongUsage
 from cilium_py.select.fields import Field, Fields, Kind, named
+from cilium_py.select.looks import Difference, Look
 from cilium_py.select.moment import Moment
 from cilium_py.select.values import Portion, Sums, Values
 from cilium_py.table import OpenTable
+
+if TYPE_CHECKING:
+    from cilium_py.bpf.batch import Batch
 
 R = TypeVar("R", bound=tuple[Any, ...])
 GROUPABLE = (Kind.TEXT, Kind.NUMBER, Kind.ADDRESS, Kind.PREFIX, Kind.MAC, Kind.FLAG)
@@ -24,9 +28,6 @@ WORDS = {
     "identity": ("source_identity",),
 }
 """Other names of fields."""
-
-
-MOST = (1 << 64) - 1
 
 
 class Group(NamedTuple):
@@ -61,36 +62,34 @@ def _field(name: str, fields: Fields) -> Field:
 
 
 class Tally(Generic[R]):
-    """Counts by group, look after look. What entries had counted is kept by entry, so that rates are true where
-    entries come and go."""
+    """Counts by group, look after look. Rates are those of entries, so that they are true where entries come and go."""
 
     def __init__(self, by: Sequence[Field], fields: Fields, *, rates: bool = True) -> None:
         self.by = by
         self._fields = fields
         self._has_packets, self._has_bytes = "packets" in fields, "bytes" in fields
         self._rates = rates and (self._has_packets or self._has_bytes)
-        self._counted: dict[str, dict[bytes, int]] = {}
-        """Pin -> key -> bytes << 64 | packets."""
+        self._looks: dict[str, Look] = {}
+        """Of each pin."""
         self._at: float | None = None
 
     def look(self, tables: Iterable[OpenTable[R]], moment: Moment, keep: Callable[[R], bool] | None) -> list[Group]:
         """Every group, in no order."""
         values = Values(self.by, self._fields, moment, keep)
         sums, more = Sums(len(self.by)), Sums(len(self.by))
-        counted: dict[str, dict[bytes, int]] = {}
         now = time.monotonic()
         seconds = None if self._at is None else max(now - self._at, 1e-3)
+        looks, self._looks = self._looks, {}
         for table in tables:
-            name = table.path.name
-            before, present = self._counted.pop(name, {}), counted.setdefault(name, {})
-            for portion in values.of([table]):
+            read = values.of(table)
+            look = Look(looks.pop(table.path.name, None if seconds is None else Look()))
+            for batch in table.batches():
+                sums.add(read(batch))
                 if self._rates:
-                    lasting = portion.lasting()
-                    sums.add(lasting)
-                    more.add(_since(lasting, before, present))
-                else:
-                    sums.add(portion)
-        self._counted, self._at = counted, now
+                    _add_since(more, read, look.see(batch))
+            _add_since(more, read, look.end())
+            self._looks[table.path.name] = look
+        self._at = now
         since = more.found()
         return [self._group(values, held, since.get(values), seconds) for values, held in sums.found().items()]
 
@@ -108,13 +107,33 @@ class Tally(Generic[R]):
         )
 
 
-def _since(portion: Portion, before: dict[bytes, int], present: dict[bytes, int]) -> Portion:
-    """What entries have counted since they were in `before`, out of which they are taken; now they are `present`."""
-    packets, sizes = [], []
-    for key, each, size in zip(portion.keys, portion.packets or repeat(0), portion.bytes or repeat(0), strict=False):
-        count = (size or 0) << 64 | (each or 0)
-        known = before.pop(key, 0)
-        present[key] = count
-        packets.append(max((each or 0) - (known & MOST), 0))
-        sizes.append(max((size or 0) - (known >> 64), 0))
-    return Portion((), portion.values, packets, sizes)
+def _add_since(sums: Sums, read: Callable[[Batch], Portion], differences: Iterable[Difference]) -> None:
+    """Add what entries have counted since the last look."""
+    from cilium_py.bpf.batch import ROOM, Batch
+
+    def portion(entries: Iterable[tuple[bytes, bytes]]) -> Portion:
+        keys, values = zip(*entries, strict=True)
+        return read(Batch(memoryview(b"".join(keys)), memoryview(b"".join(values)), len(keys)))
+
+    there = ((key, before, now) for key, before, now in differences if now is not None)
+    while some := list(islice(there, ROOM)):
+        known = {}
+        if old := [(key, before) for key, before, _ in some if before is not None]:
+            known = {key: counts for key, *counts in zip(*_counted(portion(old)), strict=True)}
+        found = portion((key, now) for key, _, now in some)
+        values = list(found.values)
+        packets, sizes = [], []
+        for key, more, larger in zip(*_counted(found), strict=True):
+            had_packets, had_bytes = known.get(key, (0, 0))
+            packets.append(max(more - had_packets, 0))
+            sizes.append(max(larger - had_bytes, 0))
+        sums.add(Portion((), values, packets, sizes))
+
+
+def _counted(portion: Portion) -> tuple[list[bytes], list[int], list[int]]:
+    keys = list(portion.keys)
+    packets, sizes = (
+        [count or 0 for count in column] if column is not None else [0] * len(keys)
+        for column in (portion.packets, portion.bytes)
+    )
+    return keys, packets, sizes

@@ -54,7 +54,8 @@ def counts_of_tables(
     """The total, then each value of each word, the most frequent first; of what was read before an error too."""
     words = _words(selection.fields)
     values = Values(words, selection.fields, selection.moment, keep)
-    return _counts(words, values.of(tables), selection.fields)
+    portions = (portion for table in tables for portion in map(values.of(table), table.batches()))
+    return _counts(words, portions, selection.fields)
 
 
 def _counts(words: Sequence[Field], portions: Iterable[Portion], fields: Fields) -> Iterator[Count]:

@@ -35,11 +35,6 @@ class Portion(NamedTuple):
     """None where entries do not count them."""
     bytes: Iterable[int | None] | None
 
-    def lasting(self) -> Portion:
-        """One whose values and counters can be read again."""
-        packets, sizes = (column if column is None else list(column) for column in (self.packets, self.bytes))
-        return Portion(self.keys, list(self.values), packets, sizes)
-
 
 class Values(Generic[R]):
     """What reads some fields of entries, and their counters; of those that `keep` keeps."""
@@ -53,11 +48,9 @@ class Values(Generic[R]):
         self._moment = moment
         self._keep = keep
 
-    def of(self, tables: Iterable[OpenTable[R]]) -> Iterator[Portion]:
-        """Every entry of tables, batch by batch."""
-        for table in tables:
-            read = self._by_column(table) or self._by_row(table)
-            yield from map(read, table.batches())
+    def of(self, table: OpenTable[R]) -> Callable[[Batch], Portion]:
+        """What reads the batches of a table."""
+        return self._by_column(table) or self._by_row(table)
 
     def of_rows(self, rows: Sequence[R], keys: Sequence[bytes] = ()) -> Portion:
         def column(field: Field) -> Iterable[Any]:
