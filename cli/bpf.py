@@ -39,8 +39,9 @@ class FamilyGroup(LazyGroup):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = ctx.find_object(Settings)
         if given is not None and given.compat:
-            from cilium_py.cli.usage import instead_of
+            from cilium_py.cli.usage import instead_of, without_global_options
 
+            args = without_global_options(args)
             help = instead_of(args, [name for name in args[:1] if self.get_command(ctx, name) is not None])
             if help is not None:
                 click.echo(help, nl=False)

@@ -54,7 +54,7 @@ class Group(click.Group):
 def _plain_flag(arg: str, flags: set[str]) -> list[str]:
     """`--flag=true` as click has it, and nothing for `--flag=false`; `-o=json` as `-ojson`."""
     name, equals, value = arg.partition("=")
-    if equals and len(name) == 2 and name[0] == "-" and name[1].isalpha():
+    if equals and name not in flags and len(name) == 2 and name[0] == "-" and name[1].isalpha():
         return [name + value]
     if not equals or name not in flags:
         return [arg]

@@ -18,6 +18,29 @@ Global Flags:
 """
 
 
+GLOBAL_OPTIONS = {
+    "--config": True, "-D": False, "--debug": False, "-H": True, "--host": True, "--log-driver": True,
+    "--log-opt": True,
+}  # fmt: skip
+"""The options that every command of cilium-dbg takes, and whether a value follows."""
+
+
+def without_global_options(words: Sequence[str]) -> list[str]:
+    """What is left of a command line: these options say how to reach an agent, and we ask none."""
+    left: list[str] = []
+    waiting = iter(words)
+    for word in waiting:
+        if word == "--":
+            return [*left, word, *waiting]
+        name, equals, _ = word.partition("=")
+        takes_value = GLOBAL_OPTIONS.get(name)
+        if takes_value is None:
+            left.append(word)
+        elif takes_value and not equals:
+            next(waiting, None)
+    return left
+
+
 @dataclass(frozen=True)
 class Help:
     """The help of a group, by its commands, or of a command, by its arguments and flags."""

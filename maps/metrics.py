@@ -122,8 +122,7 @@ def merged(items: Iterator[GoStruct]) -> Iterator[GoStruct]:
     for item in items:
         reason, direction, packets, size, line, file = item.values
         counters = sums.setdefault((reason, direction, line, file), [0, 0])
-        counters[0] += packets
-        counters[1] += size
+        counters[:] = ((have + more) % (1 << 64) for have, more in zip(counters, (packets, size), strict=True))
     for (reason, direction, line, file), counters in sums.items():
         yield METRIC(reason, direction, *counters, line, file, reference="pointer")
 

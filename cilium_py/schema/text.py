@@ -101,6 +101,8 @@ def mac(packed: bytes) -> str:
 
 
 def parse_mac(text: str) -> bytes:
+    if re.fullmatch(r"[0-9A-Fa-f]{4}(\.[0-9A-Fa-f]{4}){2}", text):
+        return bytes.fromhex(text.replace(".", ""))
     if not re.fullmatch(r"[0-9A-Fa-f]{1,2}([:-][0-9A-Fa-f]{1,2}){5}", text):
         raise WrongUsage(f"{text!r} is not a MAC address", "give one like 02:0a:00:00:01:0b")
     return bytes(int(octet, 16) for octet in re.split("[:-]", text))

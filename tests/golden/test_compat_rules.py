@@ -108,10 +108,7 @@ CONFIG = "/run/cilium/state/agent-runtime-config.json"
 
 
 def test_jiffies_are_counted_as_coarsely_as_times_of_entries(compat: Callable[..., Outcome]) -> None:
-    key = bytes.fromhex("0a0000010a00000201bb00500600")
-    made = Made(
-        "cilium_snat_v4_external~one", "cilium_snat_v4_external", [(key.hex(), (7).to_bytes(40, "little").hex())]
-    )
+    made = Made("cilium_snat_v4_external~one", [("0a0000010a00000201bb00500600", (7).to_bytes(40, "little").hex())])
     config = json.dumps({"ClockSource": 1, "KernelHz": 100, "EnableIPv6": False})
     outcome = compat("nat list", made, schedstat=(1000 << 8) + 255, files={CONFIG: config})
     assert f"Created={(1000 << 8) // 100 - (7 << 8) // 100}sec ago" in outcome.stdout
@@ -119,10 +116,7 @@ def test_jiffies_are_counted_as_coarsely_as_times_of_entries(compat: Callable[..
 
 def test_ipcache_get_warns_once_of_entries_with_one_text(compat: Callable[..., Outcome]) -> None:
     value = "05000000" + "00" * 20
-    broken = [
-        ("20000000" + f"000000{family}" + f"0a{last}" + "00" * 14, value) for family in "67" for last in ("01", "02")
-    ]
-    broken = [(key.replace("0000006", "00000006").replace("0000007", "00000007"), value) for key, value in broken]
+    broken = [(f"20000000000000{family}0a000001" + "00" * 12, value) for family in ("06", "07")]
     whole = ("40000000" + "00000001" + "0a000001" + "00" * 12, value)
     outcome = compat("ipcache get 10.0.0.1", Made("cilium_ipcache_v2~plain", [*broken, whole]))
     lines = outcome.stdout.splitlines()
@@ -174,3 +168,31 @@ def test_prefixes_that_are_none_or_ipv4_mapped(
     other = made.pin.replace("_v6", "_v4") if made.pin.startswith("cilium_srv6") else None
     maps = [made, Made(other, [])] if other else [made]
     assert compat(words, *maps).stdout.splitlines()[1].rstrip() == line
+
+
+def test_metrics_of_one_name_are_added_in_64_bits(compat: Callable[..., Outcome]) -> None:
+    values = [["ff" * 16], ["01000000000000000200000000000000"]]
+    entries = [(f"000100000100{reserved}0000", value) for reserved, value in zip(("00", "01"), values, strict=True)]
+    [metric] = json.loads(compat("metrics list -o json", Made("cilium_metrics~one", entries)).stdout)
+    assert (metric["packets"], metric["bytes"]) == (0, 1)
+
+
+@pytest.mark.parametrize("words", ["-D vtep list", "vtep list --debug", "-H unix:///x vtep list", "vtep --host=x list",
+                                   "vtep list --config /x --log-driver syslog --log-opt a=b"])  # fmt: skip
+def test_global_options_of_cilium_dbg_are_taken(compat: Callable[..., Outcome], words: str) -> None:
+    made = Made("cilium_vtep_map", [("0a000100", "0200000000010000" + "0a000001" + "00000000")])
+    assert compat(words, made).stdout.splitlines()[1].split() == [
+        "10.0.1.0", "vtepmac=02:00:00:00:00:01", "tunnelendpoint=10.0.0.1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", ["-n", "-n=true", "-n=T", "--numeric=1", "-n=false"])
+def test_flags_with_a_value(compat: Callable[..., Outcome], flag: str) -> None:
+    title = "LABELS" if flag == "-n=false" else "IDENTITY"
+    assert f"   {title} " in compat(f"policy get 7 {flag}", *policy("00007", [])).stdout
+
+
+@pytest.mark.parametrize("mac", ["02:00:5e:10:00:0a", "02-00-5E-10-00-0A", "0200.5e10.000a"])
+def test_every_form_of_a_mac(compat: Callable[..., Outcome], mac: str) -> None:
+    outcome = compat(["vtep", "update", "10.1.2.3/24", "10.0.0.1", mac], Made("cilium_vtep_map", []))
+    assert outcome.changes == {"cilium_vtep_map": ([], [["0a010200", "02005e10000a00000a00000100000000"]])}
