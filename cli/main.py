@@ -67,7 +67,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in self.lazy:
             module = importlib.import_module(self.lazy[name][0])
-            command = getattr(module, name.replace("-", "_"))
+            attribute = name.replace("-", "_")
+            command = getattr(module, attribute, None) or getattr(module, f"{attribute}_")
             assert isinstance(command, click.Command)
             return command
         return super().get_command(ctx, name)
