@@ -40,10 +40,10 @@ def lines(
         if len(body) or (titles_when_empty and failure is None):
             widths = widths_of(titles, longest, padded)
             yield title_line(titles, widths, padded)
-            widths = widths[: padded_cells(titles, padded)]
+            line = _template(len(titles), widths[: padded_cells(titles, padded)])
             for chunk in body:
                 for row in chunk:
-                    yield _line(row, widths)
+                    yield line % row
     if failure is not None:
         raise failure
 
@@ -64,10 +64,9 @@ def widths_of(titles: Sequence[str], longest: Sequence[int], padded: str) -> lis
 
 
 def title_line(titles: Sequence[str], widths: Sequence[int], padded: str) -> str:
-    return _line(titles, widths if padded == "all" else widths[: len(titles) - 1])
+    return _template(len(titles), widths if padded == "all" else widths[: len(titles) - 1]) % tuple(titles)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """The cells that have a width padded to it, the others as they are."""
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-    return "".join((*padded, *cells[len(widths) :]))
+def _template(count: int, widths: Sequence[int]) -> str:
+    """Of so many cells, those that have a width padded to it, the others as they are."""
+    return "".join(f"%-{width}s" for width in widths) + "%s" * (count - len(widths))
