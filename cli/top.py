@@ -15,8 +15,8 @@ import click
 
 from cilium_py.cli.context import Settings, settings
 from cilium_py.cli.screen import Screen, is_capable
-from cilium_py.cli.select import SelectingCommand, asked, moment_of, narrowed
-from cilium_py.cli.watch import interval_option, looks
+from cilium_py.cli.select import SelectingCommand, asked, moment_of
+from cilium_py.cli.watch import Lasting, interval_option, looks
 from cilium_py.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -101,9 +101,8 @@ class View:
 
         self.target = target
         self.where = where
-        self.words = words
-        self.asked = asked()
-        fields = self.asked.fields
+        self.tables = Lasting(target, where, words)
+        fields = asked().fields
         self.by: list[Field] = grouping(by, fields)
         self.sorts = [each for each in SORTS if each == "entries" or each.partition("/")[0] in fields]
         if not rates:
@@ -117,8 +116,7 @@ class View:
         self.groups: list[Group] = []
 
     def look(self) -> None:
-        tables = narrowed(self.asked.selection(self.where), self.target.opened(self.where, self.words))
-        self.groups = self.tally.look(tables, moment_of(self.where), self.target.definition.keep)
+        self.groups = self.tally.look(self.tables, moment_of(self.where), self.target.definition.keep)
 
     def first(self, most: int) -> list[Group]:
         order = nsmallest if self.ascending else nlargest
@@ -154,6 +152,8 @@ class View:
             yield {"time": _now(), **values, **counts}
 
     def summary(self) -> str:
+        if self.tables.missing:
+            return f"{_now()[11:19]}  {self.tables.missing}"
         order = "least" if self.ascending else "most"
         entries = sum(group.entries for group in self.groups)
         return f"{_now()[11:19]}  {entries} entries in {len(self.groups)} groups, {order} {self.sort} first"
@@ -190,6 +190,7 @@ def plain(view: View, interval: float, rounds: int | None, *, as_json: bool) -> 
     for number, _ in enumerate(looks(interval, rounds)):
         view.look()
         if as_json:
+            view.tables.remark()
             for each in view.objects(view.limit or len(view.groups)):
                 print(json.dumps(each, ensure_ascii=False))
         else:

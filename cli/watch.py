@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cilium_py.cli.context import Settings, settings
+from cilium_py.cli.context import Settings, say, settings
 from cilium_py.cli.select import SelectingCommand, asked, narrowed
-from cilium_py.errors import WrongUsage
+from cilium_py.errors import MapMissing, WrongUsage
 from cilium_py.schema import Line, MapDef
 from cilium_py.schema.derived import Left, Since
 
 if TYPE_CHECKING:
     from cilium_py.cli.verbs import Target, Words
     from cilium_py.select.changes import Change
+    from cilium_py.table import OpenTable
 
 SIGNS = {"new": "+", "gone": "-", "changed": "*"}
 LEAST_INTERVAL = 0.05
@@ -52,6 +53,38 @@ def looks(interval: float, rounds: int | None) -> Iterator[None]:
         due = max(due + interval, time.monotonic())
         if done != rounds:
             time.sleep(max(0.0, due - time.monotonic()))
+
+
+class Lasting:
+    """The tables of a live view. Once they were there they may be gone for a while, as when an agent starts anew."""
+
+    def __init__(self, target: Target, where: Settings, words: Words) -> None:
+        self._target = target
+        self._where = where
+        self._words = words
+        self._asked = asked()
+        self._were_there = False
+        self.missing = ""
+        """Why the last look found none; empty if it did."""
+        self._said = ""
+
+    def __iter__(self) -> Iterator[OpenTable[Any]]:
+        """The tables as they are now, each giving what is selected. Raises MapMissing if they were never there."""
+        self.missing, selection = "", self._asked.selection(self._where)
+        try:
+            for table in narrowed(selection, self._target.opened(self._where, self._words)):
+                self._were_there = True
+                yield table
+        except MapMissing as error:
+            if not self._were_there:
+                raise
+            self.missing = error.message
+
+    def remark(self) -> None:
+        """Say that they are gone, once."""
+        if self.missing and not self._said:
+            say(f"note: {self.missing}; waiting for it")
+        self._said = self.missing
 
 
 def watch_command(target: Target) -> click.Command:
@@ -96,13 +129,12 @@ def _changes(
 
     has_times = any(isinstance(each, (Left, Since)) for each in target.definition.derived)
     watched: Watched[Any] = Watched(COUNTERS if has_times and not every_change else ())
-    wanted = asked()
+    tables = Lasting(target, where, words)
     keep = target.definition.keep
     # The first look is what later ones are compared with.
-    for number, _ in enumerate(looks(interval, None if rounds is None else rounds + 1)):
-        for change in watched.look(narrowed(wanted.selection(where), target.opened(where, words))):
-            if number and (keep is None or keep(change.row)):
-                yield change
+    for _ in looks(interval, None if rounds is None else rounds + 1):
+        yield from (change for change in watched.look(tables) if keep is None or keep(change.row))
+        tables.remark()
 
 
 def _json(change: Change[Any]) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -228,58 +225,6 @@ def test_sums_over_cpus(pins: Path, said: Said) -> None:
         assert said("metrics", "count", "--dir", "egress")[1] == "0\n"
 
 
-def command(bpffs: Path, *words: str) -> list[str]:
-    return [
-        sys.executable, "-m", "cilium_py", "--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), "bpf", *words,
-    ]  # fmt: skip
-
-
-def test_watching(bpffs: Path, flows: BpfMap, tmp_path: Path) -> None:
-    """Entries that come, go and change are said; a counter is no change. Ctrl-C ends it well."""
-    out, err = tmp_path / "out", tmp_path / "err"
-    with out.open("w") as stdout, err.open("w") as stderr:
-        words = command(bpffs, "ct", "watch", "--proto", "tcp", "--interval", "50ms")
-        watch = subprocess.Popen(words, stdout=stdout, stderr=stderr)
-
-    def seen(port: int) -> list[dict[str, Any]]:
-        events = [json.loads(line) for line in out.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        return [event for event in events if event["destination_port"] == port]
-
-    try:
-        # Until it has looked once, what comes is nothing new.
-        for port in range(1000, 1100):
-            flows.update(Flow(OTHER, port).key(), Flow(OTHER, port).value())
-            if eventually(lambda port=port: bool(seen(port)), 0.2):
-                break
-        new = Flow(OTHER, 22)
-        flows.update(new.key(), new.value())
-        assert eventually(lambda: len(seen(22)) == 1)
-        flows.update(new.key(), new._replace(size=999).value())
-        time.sleep(0.2)
-        flows.update(new.key(), new._replace(flags=SEEN | 2, size=999).value())
-        assert eventually(lambda: len(seen(22)) == 2)
-        flows.delete(Flow(CLIENT, 53, UDP).key())
-        flows.delete(new.key())
-        assert eventually(lambda: len(seen(22)) == 3)
-        watch.send_signal(signal.SIGINT)
-        assert (watch.wait(timeout=10), err.read_text()) == (0, "")
-    finally:
-        watch.kill()
-        watch.wait()
-    assert [event["event"] for event in seen(22)] == ["new", "changed", "gone"]
-    assert seen(22)[1]["before"] == {"flags": SEEN, "flag_names": ["SeenNonSyn"]}
-
-
-def eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether it comes true in that time."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 @pytest.mark.usefixtures("flows")
 def test_groups(said: Said) -> None:
     code, out, _ = said("ct", "top", "--by", "source", "--rounds", "1", "-o", "jsonl")
@@ -290,48 +235,6 @@ def test_groups(said: Said) -> None:
     ]  # fmt: skip
     _, out, _ = said("ct", "top", "--by", "protocol,state", "--sort", "entries", "--rounds", "1", "--limit", "1")
     assert out.splitlines()[1:] == ["PROTOCOL  STATE        ENTRIES  PACKETS  BYTES", "TCP       ESTABLISHED        2        2   5900"]  # fmt: skip  # noqa: E501
-
-
-def test_a_live_view_in_a_small_terminal(bpffs: Path, flows: BpfMap, tmp_path: Path) -> None:
-    """At 80x24 under tmux: sorted anew by a key, never scrolled, the terminal given back at Ctrl-C."""
-    for number in range(200):
-        flow = Flow(parse_ip(f"10.9.0.{number}"), 443, size=number)
-        flows.update(flow.key(), flow.value())
-    socket = str(tmp_path / "tmux")
-
-    def tmux(*words: str) -> str:
-        return subprocess.run(["tmux", "-S", socket, *words], check=True, capture_output=True, text=True).stdout
-
-    def shows(text: str, patience: float = 15) -> str:
-        end = time.monotonic() + patience
-        while text not in (screen := tmux("capture-pane", "-p")):
-            assert time.monotonic() < end, screen
-            time.sleep(0.1)
-        return screen
-
-    try:
-        tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "env", "PS1=ready> ", "sh")
-    except FileNotFoundError:
-        pytest.skip("needs tmux")
-    try:
-        shows("ready>")
-        tmux("send-keys", " ".join(command(bpffs, "ct", "top", "--interval", "200ms")) + "; echo ended $?", "Enter")
-        screen = shows("most bytes first")
-        lines = screen.splitlines()
-        assert len(lines) <= 24
-        assert "205 entries in 202 groups" in lines[0]
-        assert lines[3].split()[:2] == ["10.0.0.1", "3"]
-        assert "q quit" in screen
-        tmux("send-keys", "s")
-        shows("most packets/s first")
-        tmux("send-keys", "r")
-        shows("least ")
-        tmux("send-keys", "C-c")
-        screen = shows("ended 0")
-        assert "q quit" not in screen
-        assert "Traceback" not in screen
-    finally:
-        tmux("kill-server")
 
 
 def test_one_connection(flows: BpfMap, said: Said) -> None:
