@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
+import os
+import select
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -37,14 +41,20 @@ def interval_option(function: Any) -> Any:
 def _interval(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     from cilium_py.select.literals import duration
 
-    seconds = duration(text)
+    try:
+        seconds = duration(text)
+    except WrongUsage as error:
+        raise WrongUsage(f"--interval: {error.message}", error.hint) from None
     if not LEAST_INTERVAL <= seconds <= 86400:
         raise WrongUsage(f"--interval {text}: not between {LEAST_INTERVAL:g}s and 1d")
     return seconds
 
 
 def looks(interval: float, rounds: int | None) -> Iterator[None]:
-    """One look after another at even intervals, until Ctrl-C; a late look delays the next ones."""
+    """One look after another at even intervals, until Ctrl-C; a late look delays the next ones.
+
+    Raises BrokenPipeError as soon as nobody reads stdout any more, for there may be nothing to write for long.
+    """
     done = 0
     due = time.monotonic()
     while rounds is None or done < rounds:
@@ -52,7 +62,14 @@ def looks(interval: float, rounds: int | None) -> Iterator[None]:
         done += 1
         due = max(due + interval, time.monotonic())
         if done != rounds:
-            time.sleep(max(0.0, due - time.monotonic()))
+            _rest(max(0.0, due - time.monotonic()))
+
+
+def _rest(seconds: float) -> None:
+    readers = select.poll()
+    readers.register(sys.stdout, 0)
+    if readers.poll(math.ceil(seconds * 1000)):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Lasting:

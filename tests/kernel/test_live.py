@@ -125,6 +125,21 @@ def test_a_watch_outlives_its_map(bpffs: Path, pins: Path, flows: BpfMap, tmp_pa
         assert len(watch.remarks.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("flows")
+def test_a_watch_ends_when_nobody_reads_it(bpffs: Path) -> None:
+    """Without an entry that changes, too."""
+    watch = subprocess.Popen(
+        command(bpffs, "ct", "watch", "--interval", "1h"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert watch.stdout is not None
+    watch.stdout.close()
+    try:
+        assert (watch.wait(timeout=20), watch.communicate()[1]) == (141, b"")
+    finally:
+        watch.kill()
+        watch.wait()
+
+
 class Terminal:
     """A shell in a terminal of tmux."""
 
