@@ -45,7 +45,6 @@ DECLARE_CONFIG(union v6addr, router_ipv6, {},
 	       "IPv6 address of the node's router, the gateway of its endpoints");
 DECLARE_CONFIG(union v4addr, service_loopback_ipv4, {},
 	       "IPv4 source of an endpoint's traffic to itself through a service");
-DECLARE_CONFIG(__u16, device_mtu, 1500, "Largest packet that the endpoint's interface carries");
 DECLARE_CONFIG(__u32, world_id_ipv4, 9,
 	       "Identity of IPv4 addresses outside the cluster (2 on a single-family node)");
 DECLARE_CONFIG(__u32, world_id_ipv6, 10,

@@ -1,137 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Connection tracking: find a packet's connection, keep its life and flags, create it. */
+/* Connection tracking: find a packet's connection, or create it. */
 #pragma once
 
 #include "config.h"
-#include "conntrack_map.h"
+#include "conntrack_entry.h"
 #include "dbg.h"
 #include "drop_reasons.h"
 #include "metrics.h"
-
-enum {
-	TCP_FLAGS_OFFSET = 13,
-	TCP_FIN = 0x01,
-	TCP_SYN = 0x02,
-	TCP_RST = 0x04,
-};
-
-/* Seconds on the clock that lifetimes are written in. */
-static __always_inline __u32 ct_now(void)
-{
-	return bpf_ktime_get_coarse_ns() / 1000000000ULL;
-}
-
-static __always_inline bool ct_entry_alive(const struct ct_entry *entry)
-{
-	return !entry->rx_closing || !entry->tx_closing;
-}
-
-static __always_inline __u32 ct_open_lifetime(bool tcp, enum ct_dir dir)
-{
-	if (dir == CT_SERVICE)
-		return tcp ? ct_service_lifetime_tcp : ct_service_lifetime_nontcp;
-	return tcp ? ct_connection_lifetime_tcp : ct_connection_lifetime_nontcp;
-}
-
-static __always_inline __u32 ct_lifetime(const struct ct_entry *entry, bool tcp, enum ct_dir dir)
-{
-	if (!ct_entry_alive(entry))
-		return ct_close_timeout;
-	return tcp && !entry->seen_non_syn ? ct_syn_timeout : ct_open_lifetime(tcp, dir);
-}
-
-/*
- * Extend the entry's life and note the packet's flags. Returns how many bytes of the packet are
- * worth a trace report: none unless a flag is new or the last report of this direction is too old.
- */
-static __always_inline int ct_refresh(struct ct_entry *entry, __u32 lifetime, enum ct_dir dir,
-				      __u8 flags)
-{
-	__u8 *seen = dir == CT_INGRESS ? &entry->rx_flags_seen : &entry->tx_flags_seen;
-	__u32 *last = dir == CT_INGRESS ? &entry->last_rx_report : &entry->last_tx_report;
-	__u32 now = ct_now();
-
-	/* Written once a second: the entry's cache line is shared with other CPUs. */
-	if (entry->lifetime != now + lifetime)
-		entry->lifetime = now + lifetime;
-	flags |= *seen;
-	if (flags == *seen && *last + ct_report_interval >= now)
-		return 0;
-	*seen = flags;
-	*last = now;
-	return trace_payload_len;
-}
-
-/*
- * A FIN closes one direction; an RST both, and so does a FIN of a service, whose entry only sees
- * one.
- */
-static __always_inline void ct_close(struct ct_entry *entry, enum ct_dir dir, __u8 flags)
-{
-	bool both = (flags & TCP_RST) || dir == CT_SERVICE;
-
-	if (both || dir == CT_INGRESS)
-		entry->rx_closing = 1;
-	if (both || dir == CT_EGRESS)
-		entry->tx_closing = 1;
-}
-
-static __always_inline void ct_reopen(struct ct_entry *entry)
-{
-	entry->rx_closing = 0;
-	entry->tx_closing = 0;
-	entry->seen_non_syn = 0;
-	entry->rx_flags_seen = 0;
-	entry->tx_flags_seen = 0;
-}
-
-/* Not a number of bytes: the connection begins anew, and policy has to allow it. */
-#define CT_REOPENED -1
-
-/*
- * A packet that opens or closes its connection, or comes after the end, which extends nothing.
- * Returns the same as ct_entry_update().
- */
-__verified_alone int ct_entry_turn(struct ct_entry *entry, bool tcp, enum ct_dir dir, __u8 flags)
-{
-	bool alive;
-	int turned = 0, worth;
-
-	if (!entry)
-		return 0;
-	alive = ct_entry_alive(entry);
-	if (flags & (TCP_FIN | TCP_RST)) {
-		if (alive && !(flags & TCP_SYN))
-			entry->seen_non_syn = 1;
-		ct_close(entry, dir, flags);
-		turned = trace_payload_len;
-	} else if ((flags & TCP_SYN) && (entry->rx_closing || entry->tx_closing)) {
-		ct_reopen(entry);
-		turned = CT_REOPENED;
-	} else if (!alive) {
-		return 0;
-	}
-	worth = ct_refresh(entry, ct_lifetime(entry, tcp, dir), dir, flags);
-	return turned ? turned : worth;
-}
-
-/*
- * A packet of the entry's connection came by. Returns how many bytes of it are worth a trace
- * report, or CT_REOPENED. flags: of the TCP header, 0 for other protocols.
- */
-static __always_inline int ct_entry_update(struct ct_entry *entry, bool tcp, enum ct_dir dir,
-					   __u8 flags, __u32 len)
-{
-	if (enable_conntrack_accounting) {
-		__sync_fetch_and_add(&entry->packets, 1);
-		__sync_fetch_and_add(&entry->bytes, len);
-	}
-	if (unlikely((flags & (TCP_SYN | TCP_FIN | TCP_RST)) || !ct_entry_alive(entry)))
-		return ct_entry_turn(entry, tcp, dir, flags);
-	if (tcp && !entry->seen_non_syn)
-		entry->seen_non_syn = 1;
-	return ct_refresh(entry, ct_open_lifetime(tcp, dir), dir, flags);
-}
 
 /*
  * The entry of the tuple in the buffer. Each map has a call of its own, kept apart from the other:
@@ -164,12 +39,6 @@ static __always_inline bool ct_looks_like_reply(const union ct_buffer *buffer, b
 	return bpf_ntohs(ct_dport(buffer, ipv6)) <= bpf_ntohs(ct_sport(buffer, ipv6));
 }
 
-/* Answers to DNS queries are worth reading in full. */
-static __always_inline bool ct_is_dns(__be16 dport)
-{
-	return dport == bpf_htons(53);
-}
-
 /* What a lookup needs besides the tuple: the flags of a TCP header. Fragments are counted by it. */
 static __always_inline int ct_prepare(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
 				      enum metric_dir dir)
@@ -186,97 +55,115 @@ static __always_inline int ct_prepare(struct __sk_buff *ctx, union ct_buffer *bu
 	return 0;
 }
 
-/*
- * Look up what the packet looks like, then the other direction. The tuple becomes that of the
- * connection that was found.
- */
-static __always_inline struct ct_entry *ct_search(union ct_buffer *buffer, bool ipv6, bool tcp,
-						  enum ct_scope scope)
+static __always_inline enum ct_status ct_reply_status(const union ct_buffer *buffer, bool ipv6)
 {
-	struct ct_entry *entry;
-
-	if (scope == CT_SCOPE_FORWARD || !ct_looks_like_reply(buffer, ipv6))
-		ct_tuple_reverse(buffer, ipv6);
-	entry = ct_find(buffer, ipv6, tcp);
-	if (!entry && scope == CT_SCOPE_BIDIR) {
-		ct_tuple_reverse(buffer, ipv6);
-		entry = ct_find(buffer, ipv6, tcp);
-	}
-	return entry;
+	return ct_flags(buffer, ipv6) & TUPLE_F_RELATED ? CT_RELATED : CT_REPLY;
 }
 
-/* What the entry says of the packet; a new connection has the tuple of its own direction. */
-static __always_inline enum ct_status ct_status_of(union ct_buffer *buffer, bool ipv6,
-						   enum ct_dir dir, const struct ct_entry *entry)
+/* Tell the later programs, and who debugs. */
+static __always_inline void ct_found(struct __sk_buff *ctx, struct ct_packet *packet,
+				     struct ct_state state, enum ct_status status, int monitor)
 {
-	const __u8 own = dir == CT_EGRESS ? TUPLE_F_OUT : TUPLE_F_IN;
-	__u8 flags = ct_flags(buffer, ipv6);
+	packet->state = state;
+	packet->status = status;
+	packet->monitor = monitor;
+	cilium_dbg(ctx, DBG_CT_VERDICT, status, state.rev_nat_index);
+}
 
-	if (!entry) {
-		if ((flags & TUPLE_F_IN) != own)
+/*
+ * Find the connection to which the packet is a reply, else the one that its side has opened. A SYN
+ * after the end of the one may belong to the other.
+ */
+static __always_inline int ct_search_in_order(struct __sk_buff *ctx, bool ipv6, enum ct_dir dir,
+					      enum ct_scope scope)
+{
+	union ct_buffer *buffer = ct_buffer(ipv6);
+	struct ct_packet *packet;
+	enum ct_status status;
+	struct ct_entry *entry;
+	bool tcp, beside = false;
+	int monitor;
+
+	if (!buffer)
+		return DROP_INVALID_TC_BUFFER;
+	packet = &buffer->packet;
+	status = ct_reply_status(buffer, ipv6);
+	tcp = ct_protocol(buffer, ipv6) == IPPROTO_TCP;
+	for (int i = 0; i < 2; i++) {
+		if (i == 1) {
 			ct_tuple_reverse(buffer, ipv6);
-		return CT_NEW;
+			status = CT_ESTABLISHED;
+		} else if (scope == CT_SCOPE_FORWARD) {
+			continue;
+		}
+		entry = ct_find(buffer, ipv6, tcp);
+		if (!entry)
+			continue;
+		ct_entry_account(entry, ctx->len);
+		monitor = ct_entry_turn(entry, tcp, dir, packet->tcp_flags);
+		if (monitor == CT_REOPENED) {
+			beside |= i == 0;
+			continue;
+		}
+		if (beside)
+			ct_entry_beside(entry, dir);
+		ct_found(ctx, packet, ct_entry_state(entry), status, monitor);
+		return 0;
 	}
-	if ((flags & TUPLE_F_IN) == own)
-		return CT_ESTABLISHED;
-	return flags & TUPLE_F_RELATED ? CT_RELATED : CT_REPLY;
+	ct_found(ctx, packet, (struct ct_state){ .beside = beside }, CT_NEW, trace_payload_len);
+	return 0;
+}
+
+__verified_alone int ct_search4(struct __sk_buff *ctx, enum ct_dir dir, enum ct_scope scope)
+{
+	return ct_search_in_order(ctx, false, dir, scope);
+}
+
+__verified_alone int ct_search6(struct __sk_buff *ctx, enum ct_dir dir, enum ct_scope scope)
+{
+	return ct_search_in_order(ctx, true, dir, scope);
+}
+
+static __always_inline int ct_search(struct __sk_buff *ctx, bool ipv6, enum ct_dir dir,
+				     enum ct_scope scope)
+{
+	return ipv6 ? ct_search6(ctx, dir, scope) : ct_search4(ctx, dir, scope);
 }
 
 /*
  * Find the connection of the packet whose tuple is in the buffer; the tuple becomes the
- * connection's. Returns 0 or a drop reason.
+ * connection's. What it looks like is looked up first, and mostly found. Returns 0 or a drop
+ * reason.
  */
 static __always_inline int ct_lookup(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
 				     enum ct_dir dir, enum ct_scope scope)
 {
-	bool tcp = ct_protocol(buffer, ipv6) == IPPROTO_TCP;
+	bool tcp = ct_protocol(buffer, ipv6) == IPPROTO_TCP, reply;
 	struct ct_packet *packet = &buffer->packet;
-	struct ct_state state = {};
 	struct ct_entry *entry;
-	int monitor = CT_REOPENED, ret;
+	int ret, monitor;
 
 	ret = ct_prepare(ctx, buffer, ipv6, dir == CT_INGRESS ? METRIC_INGRESS : METRIC_EGRESS);
 	if (IS_ERR(ret))
 		return ret;
 	ct_set_flags(buffer, ipv6,
 		     ct_flags(buffer, ipv6) | (dir == CT_EGRESS ? TUPLE_F_IN : TUPLE_F_OUT));
-	entry = ct_search(buffer, ipv6, tcp, scope);
-	if (entry)
-		monitor = ct_entry_update(entry, tcp, dir, packet->tcp_flags, ctx->len);
-	if (monitor < 0)
-		entry = NULL;
-	if (entry) {
-		state.rev_nat_index = entry->rev_nat_index;
-		state.loopback = entry->lb_loopback;
-		state.proxy_redirect = entry->proxy_redirect;
+	if (likely(!(packet->tcp_flags & TCP_SYN))) {
+		reply = scope == CT_SCOPE_BIDIR && ct_looks_like_reply(buffer, ipv6);
+		if (!reply)
+			ct_tuple_reverse(buffer, ipv6);
+		entry = ct_find(buffer, ipv6, tcp);
+		if (likely(entry &&
+			   (reply || scope == CT_SCOPE_FORWARD || ct_entry_alone(entry, dir)))) {
+			monitor = ct_entry_update(entry, tcp, dir, packet->tcp_flags, ctx->len);
+			ct_found(ctx, packet, ct_entry_state(entry),
+				 reply ? ct_reply_status(buffer, ipv6) : CT_ESTABLISHED, monitor);
+			return 0;
+		}
+		if (!reply)
+			ct_tuple_reverse(buffer, ipv6);
 	}
-	packet->monitor = entry ? monitor : trace_payload_len;
-	packet->state = state;
-	packet->status = ct_status_of(buffer, ipv6, dir, entry);
-	if (ct_is_dns(ct_dport(buffer, ipv6)))
-		packet->monitor = device_mtu;
-	cilium_dbg(ctx, DBG_CT_VERDICT, packet->status, packet->state.rev_nat_index);
-	return 0;
-}
-
-/* A fresh entry; only the fields that the state names and the first packet's are set. */
-static __always_inline void ct_entry_init(struct ct_entry *entry, const struct ct_state *state,
-					  __u32 src_label, bool tcp, enum ct_dir dir)
-{
-	__u32 now = ct_now();
-
-	entry->rev_nat_index = state->rev_nat_index;
-	entry->lb_loopback = state->loopback;
-	entry->proxy_redirect = state->proxy_redirect;
-	entry->src_sec_id = src_label;
-	entry->lifetime = now + ct_lifetime(entry, tcp, dir);
-	if (dir == CT_INGRESS) {
-		entry->rx_flags_seen = tcp ? TCP_SYN : 0;
-		entry->last_rx_report = now;
-	} else {
-		entry->tx_flags_seen = tcp ? TCP_SYN : 0;
-		entry->last_tx_report = now;
-	}
+	return ct_search(ctx, ipv6, dir, scope);
 }
 
 static __always_inline int ct_inserted(long ret, __s8 *ext_err)
@@ -345,6 +232,8 @@ static __always_inline int ct_insert_pair(struct __sk_buff *ctx, bool ipv6, enum
 	if (!buffer || !state || !ext_err)
 		return DROP_CT_CREATE_FAILED;
 	ct_entry_init(&entry, state, src_label, ct_protocol(buffer, ipv6) == IPPROTO_TCP, dir);
+	if (unlikely(buffer->packet.state.beside))
+		entry.last_rx_report = entry.last_tx_report = 0;
 	ret = ct_insert_related(buffer, ipv6, &entry, ext_err);
 	if (IS_ERR(ret))
 		return ret;

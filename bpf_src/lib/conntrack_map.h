@@ -83,7 +83,7 @@ CT_MAP(cilium_ct_any6_global, ipv6_ct_tuple, 32768);
 /* What a lookup finds, and what a new connection is to be made of. */
 struct ct_state {
 	__u16 rev_nat_index;
-	__u16 loopback : 1, proxy_redirect : 1, reserved : 14;
+	__u16 loopback : 1, proxy_redirect : 1, beside : 1, reserved : 13;
 };
 
 enum ct_dir {

@@ -104,7 +104,6 @@ class NodeConfig:
         settings: dict[str, int | bytes] = {
             "cilium_host_mac": self.host_mac.ljust(8, b"\0"),
             "cilium_net_ifindex": self.net_index,
-            "device_mtu": self.mtu,
             "enable_ipv4": int(self.ipv4 is not None),
             "enable_ipv6": int(self.ipv6 is not None),
             "world_id_ipv4": WORLD_IPV4 if both else WORLD,

@@ -148,7 +148,6 @@ class Setup:
             "ct_close_timeout": lifetimes["close"],
             "ct_report_interval": lifetimes["report_interval"],
             "cilium_net_ifindex": told["net_ifindex"],
-            "device_mtu": told["mtu"],
             "world_id_ipv4": told["world_identity"]["ipv4"],
             "world_id_ipv6": told["world_identity"]["ipv6"],
             "cilium_host_mac": self._host_mac() + b"\0\0",
