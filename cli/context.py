@@ -68,11 +68,12 @@ def settings(command: Callable[..., Any]) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         ctx = click.get_current_context()
         found = ctx.ensure_object(Settings)
-        if found.recording is not None:
-            from cilium_py.cli.offline import check
+        if found.recording is None:
+            return ctx.invoke(command, found, *args, **kwargs)
+        from cilium_py.cli.offline import reading
 
-            check(ctx, found)
-        return ctx.invoke(command, found, *args, **kwargs)
+        with reading(ctx, found):
+            return ctx.invoke(command, found, *args, **kwargs)
 
     return update_wrapper(called, command)
 

@@ -91,12 +91,12 @@ def status(
     cilium-py health status --matrix --watch
     """
     shape = where.output(output)
-    if where.recording is not None and (probe or watch or socket_path):
-        raise WrongUsage("--from, and --probe, --watch or --socket: a recording does not change")
+    if where.recording is not None and (probe or watch):
+        raise WrongUsage("--from, and --probe or --watch: a recording does not change")
 
     def look() -> Report:
         if where.recording is not None:
-            return _recorded(where).report
+            return _recorded(where, socket_path).report
         return _look(where.paths, socket_path, timeout if probe else None)
 
     def shown(report: Report) -> str:
@@ -151,7 +151,10 @@ def get(where: Settings, socket_path: Path | None, output: str | None) -> None:
     cilium-py health get -o jsonpath='{.uptime}'
     """
     shape = where.output(output)
-    found = _client(where.paths, socket_path).healthz() if where.recording is None else _recorded(where).daemon
+    if where.recording is not None:
+        found = _recorded(where, socket_path).daemon
+    else:
+        found = _client(where.paths, socket_path).healthz()
     if not shape.is_text:
         write_value(sys.stdout.buffer, shape, found)
         return
@@ -168,13 +171,15 @@ def get(where: Settings, socket_path: Path | None, output: str | None) -> None:
 
 def _history(where: Settings, socket_path: Path | None) -> list[Summary]:
     if where.recording is not None:
-        return _recorded(where).history
+        return _recorded(where, socket_path).history
     return _client(where.paths, socket_path).history()
 
 
-def _recorded(where: Settings) -> Probes:
+def _recorded(where: Settings, socket_path: Path | None) -> Probes:
     from cilium_py.offline import answers
 
+    if socket_path is not None:
+        raise WrongUsage("--from and --socket: a recording or a prober, not both")
     return answers.required_probes(where.paths)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,19 @@ def _complete(found: Recording, paths: NodePaths, name: str) -> None:
         raise CiliumPyError(f"{found.origin}: says nothing of {name}s", HINTS[name])
 
 
-def check(ctx: click.Context, where: Settings) -> None:
-    """Refuse a command that a recording cannot answer. Called for every command before it runs."""
+@contextmanager
+def reading(ctx: click.Context, where: Settings) -> Iterator[None]:
+    """Run a command that reads a recording; one that it cannot answer is refused. Files are named as they are in it."""
+    assert where.recording is not None
+    _check(ctx, where.recording)
+    try:
+        yield
+    except CiliumPyError as error:
+        error.message = error.message.replace(str(where.paths.state_dir), f"{where.recording.origin}/state")
+        raise
+
+
+def _check(ctx: click.Context, found: Recording) -> None:
     words: list[str] = []
     at: click.Context | None = ctx
     while at is not None and at.parent is not None:
@@ -82,10 +94,7 @@ def check(ctx: click.Context, where: Settings) -> None:
     begun = {" ".join(rest[:count]) for count in range(len(rest) + 1)}
     if group in STATE and not begun & set(STATE[group]):
         known = ", ".join(f"{group} {word}" for word in STATE[group])
-        assert where.recording is not None
-        raise WrongUsage(
-            f"--from {where.recording.origin}: {' '.join(words)} needs a live node", f"with a recording: {known}"
-        )
+        raise WrongUsage(f"--from {found.origin}: {' '.join(words)} needs a live node", f"with a recording: {known}")
 
 
 def conditions(where: Settings) -> Callable[[Endpoint], Condition]:

@@ -229,6 +229,8 @@ def tables(where: Settings, words: tuple[str, ...], read_only: bool) -> Iterator
     if len(words) > 1:
         raise WrongUsage(f"{' '.join(words)!r}: more than one endpoint", "give one, or none for all")
     found = [entries.map_of(where.pins, scope_of(words[0]))] if words else entries.all_maps(where.pins)
+    if not found and where.recording is not None:
+        raise MapMissing(f"{where.recording.origin}: no policy map was recorded")
     if not found:
         raise MapMissing(f"{where.paths.globals}: no policy map", "is Cilium running here?")
     for each, table in readable(found, partial(entries.open_map, read_only=read_only)):

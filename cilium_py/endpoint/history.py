@@ -115,7 +115,7 @@ def _last_state(lines: list[str]) -> str | None:
 def _parsed(line: str) -> Entry | None:
     """An entry; None for what a full disk or a crash has left of one."""
     try:
-        return Entry(**json.loads(line))
+        return state.checked(Entry(**json.loads(line)))
     except (ValueError, TypeError):
         return None
 

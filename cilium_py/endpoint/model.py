@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cilium_py.errors import WrongUsage
+from cilium_py.loader.state import checked
 from cilium_py.net.namespace import NetNamespace
 
 from .options import OPTIONS, defaults
@@ -150,7 +151,7 @@ class Endpoint:
         """Read what `document` wrote; ValueError if it is something else."""
         try:
             properties = document["Properties"]
-            return cls(
+            made = cls(
                 id=int(document["ID"]),
                 name=document["ContainerName"],
                 interface=document["IfName"],
@@ -169,12 +170,15 @@ class Endpoint:
                 disabled_labels=_texts(document["OpLabels"]["disabled"]),
                 options={**defaults(), **{k: v for k, v in document["Options"]["map"].items() if k in OPTIONS}},
                 owns_interface=bool(properties.get("owns-interface")),
-                policy=Policy(**properties.get("policy", {})),
+                policy=checked(Policy(**properties.get("policy", {}))),
                 named_ports={
                     name: (int(protocol), int(port))
                     for name, (protocol, port) in properties.get("named-ports", {}).items()
                 },
             )
+            if not all(0 <= value <= OPTIONS[name].most for name, value in checked(made).options.items()):
+                raise ValueError(f"options {str(made.options)[:60]}")
+            return made
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an endpoint: {error!r}") from error
 

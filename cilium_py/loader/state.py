@@ -6,19 +6,51 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+D = TypeVar("D")
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 
 PAUSE = 0.01
 """Seconds between two attempts at a lock that is waited for with a limit."""
+
+
+def checked(made: D) -> D:
+    """What was read, if each of its fields of a plain type is of that type. Raises ValueError."""
+    kind: Any = type(made)
+    for name, hint in _hints(kind).items():
+        value = getattr(made, name)
+        if not _fits(value, hint):
+            raise ValueError(f"{name} is {str(value)[:60]!r}")
+    return made
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:  # the types behind its fields
+    return get_type_hints(kind)
+
+
+def _fits(value: object, hint: Any) -> bool:  # whatever is written behind a colon
+    if hint in (int, str, bool, bytes):
+        return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    parts = get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return any(value is None if part is NoneType else _fits(value, part) for part in parts)
+    if get_origin(hint) is Mapping:
+        return isinstance(value, Mapping) and all(_fits(item, parts[1]) for item in value.values())
+    if get_origin(hint) is tuple and parts[1:] == (...,):
+        return isinstance(value, tuple) and all(_fits(item, parts[0]) for item in value)
+    return True
 
 
 def make_directory(path: Path) -> None:

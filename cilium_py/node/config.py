@@ -132,13 +132,15 @@ class NodeConfig:
         except ValueError as error:
             raise CiliumPyError(f"{path}: not a node: {error}") from error
         try:
-            return cls(
-                **{
-                    **document,
-                    "ipv4": _family4(document["ipv4"]),
-                    "ipv6": _family6(document["ipv6"]),
-                    "host_mac": bytes.fromhex(document["host_mac"]),
-                }
+            return state.checked(
+                cls(
+                    **{
+                        **document,
+                        "ipv4": _family4(document["ipv4"]),
+                        "ipv6": _family6(document["ipv6"]),
+                        "host_mac": bytes.fromhex(document["host_mac"]),
+                    }
+                )
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CiliumPyError(f"{path}: not a node: {error}") from error

@@ -93,7 +93,7 @@ class IdentityStore:
         try:
             document = json.loads(self._file.read_text())
             return {
-                int(number): Identity(int(number), tuple(entry["labels"]), set(entry["users"]))
+                int(number): state.checked(Identity(int(number), tuple(entry["labels"]), set(entry["users"])))
                 for number, entry in document.items()
             }
         except FileNotFoundError:

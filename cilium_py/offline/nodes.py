@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeVar
 
 from cilium_py.bpf.directory import Pins
-from cilium_py.errors import MapMissing, WrongUsage
+from cilium_py.errors import LayoutMismatch, MapMissing, WrongUsage
 from cilium_py.maps import ipcache, nodeid, tunnel
 from cilium_py.node.identity import RESERVED
 from cilium_py.node.roster import DEFAULT_CLUSTER, Address, KnownNode, checked_name
@@ -61,7 +61,9 @@ def seen_nodes(pins: Pins) -> list[KnownNode]:
     for address in seen.keys() - known:
         if any(address):
             named[str(ip_address(address)).replace(":", "-").strip("-")] = [address]
-    return [_of_addresses(name, addresses, health) for name, addresses in named.items()]
+    # Of several addresses, that comes first which others send tunneled packets to.
+    in_order = {name: sorted(addresses, key=lambda each: each not in seen) for name, addresses in named.items()}
+    return [_of_addresses(name, addresses, health) for name, addresses in in_order.items()]
 
 
 def _of_addresses(name: str, packed: Iterable[bytes], health: Mapping[bytes, list[Address]]) -> KnownNode:
@@ -86,6 +88,6 @@ def _address(value: object) -> Address | None:
 
 
 def rows(definition: MapDef[R], pins: Pins) -> Iterator[R]:
-    """The rows of a family; none where its maps were not recorded."""
-    with suppress(MapMissing):
+    """The rows of a family; none where its maps were not recorded, or in a way that fits several layouts."""
+    with suppress(MapMissing, LayoutMismatch):
         yield from Family(definition, pins).rows()
