@@ -4,7 +4,9 @@
 
 #include <linux/if_ether.h>
 
+#include "config.h"
 #include "ctx.h"
+#include "drop_reasons.h"
 
 /* The type field of the frame, in network order; false if there is none. */
 static __always_inline bool validate_ethertype(struct __sk_buff *ctx, __be16 *proto)
@@ -41,4 +43,17 @@ static __always_inline union macaddr interface_mac_value(void)
 
 	mac.pad = interface_mac.pad;
 	return mac;
+}
+
+/* Send the frame to its sender, from the interface it came to. The verdict, or a drop reason. */
+static __always_inline int eth_send_back(struct __sk_buff *ctx)
+{
+	union macaddr mac = interface_mac_value();
+	struct ethhdr *eth = (void *)(long)ctx->data;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return DROP_INVALID;
+	mac_copy(eth->h_dest, eth->h_source);
+	mac_copy(eth->h_source, mac.addr);
+	return ctx_redirect(ctx, ctx->ifindex, 0);
 }

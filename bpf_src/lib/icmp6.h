@@ -58,8 +58,9 @@ static __always_inline __be16 csum_fold(__u32 sum)
 	return ~sum;
 }
 
+/* sum: of the message, len bytes, in which the checksum is zero. */
 static __always_inline __be16 icmp6_checksum(const union v6addr *from, const union v6addr *to,
-					     void *message, __u32 size, __u32 len)
+					     __u32 len, __u32 sum)
 {
 	struct {
 		union v6addr from;
@@ -72,9 +73,8 @@ static __always_inline __be16 icmp6_checksum(const union v6addr *from, const uni
 		.len = bpf_htonl(len),
 		.nexthdr = bpf_htonl(IPPROTO_ICMPV6),
 	};
-	__u32 sum = bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), 0);
 
-	return csum_fold(bpf_csum_diff(NULL, 0, message, size, sum));
+	return csum_fold(bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), sum));
 }
 
 /*
@@ -86,9 +86,7 @@ static __always_inline int icmp6_answer(struct __sk_buff *ctx, const union v6add
 					void *message, const __u32 size, __u32 len,
 					__be16 *checksum)
 {
-	union macaddr mac = interface_mac_value();
 	struct ipv6hdr *ip6;
-	struct ethhdr *eth;
 	union v6addr to;
 
 	if (bpf_skb_change_tail(ctx, ICMP6_OFF + len, 0) < 0)
@@ -96,20 +94,16 @@ static __always_inline int icmp6_answer(struct __sk_buff *ctx, const union v6add
 	ip6 = ipv6_header_pull(ctx);
 	if (!ip6)
 		return DROP_INVALID;
-	eth = (void *)(long)ctx->data;
-	mac_copy(eth->h_dest, eth->h_source);
-	mac_copy(eth->h_source, mac.addr);
-
 	to = *ipv6_addr(&ip6->saddr);
 	*(union v6addr *)&ip6->saddr = *from;
 	*(union v6addr *)&ip6->daddr = to;
 	ip6->payload_len = bpf_htons(len);
 	ip6->nexthdr = IPPROTO_ICMPV6;
 
-	*checksum = icmp6_checksum(from, &to, message, size, len);
+	*checksum = icmp6_checksum(from, &to, len, bpf_csum_diff(NULL, 0, message, size, 0));
 	if (bpf_skb_store_bytes(ctx, ICMP6_OFF, message, len, BPF_F_RECOMPUTE_CSUM) < 0)
 		return DROP_WRITE_ERROR;
-	return ctx_redirect(ctx, ctx->ifindex, 0);
+	return eth_send_back(ctx);
 }
 
 static __always_inline bool icmp6_is_ndp(struct __sk_buff *ctx, const struct ipv6hdr *ip6,

@@ -4,6 +4,11 @@
 
 #include "config.h"
 
+/* The flags of a backend; in any other state it takes no new connections. */
+enum {
+	BACKEND_ACTIVE = 0,
+};
+
 struct lb4_key {
 	__be32 address;
 	__be16 dport;
@@ -123,6 +128,8 @@ struct lb_service {
 struct lb_address {
 	union v6addr address;
 	__be16 port;
+	/* of a backend */
+	__u8 state;
 };
 
 static __always_inline bool lb_read_service(const union lb_key *key, bool ipv6,
@@ -181,6 +188,7 @@ static __always_inline bool lb_lookup_backend(__u32 id, bool ipv6, struct lb_add
 			return false;
 		backend->address = found->address;
 		backend->port = found->port;
+		backend->state = found->flags;
 	} else {
 		struct lb4_backend *found = bpf_map_lookup_elem(&cilium_lb4_backends_v3, &id);
 
@@ -188,6 +196,7 @@ static __always_inline bool lb_lookup_backend(__u32 id, bool ipv6, struct lb_add
 			return false;
 		backend->address.p1 = found->address;
 		backend->port = found->port;
+		backend->state = found->flags;
 	}
 	return true;
 }

@@ -36,18 +36,20 @@ static __always_inline bool service_protocol(__u8 protocol)
 	       (enable_sctp && protocol == IPPROTO_SCTP);
 }
 
-/* The backend that an entry names, if it is this service's and still there. */
-static __always_inline bool service_same_backend(const struct ct_entry *entry, bool ipv6,
-						 const struct lb_service *service,
-						 struct lb_address *backend)
+/*
+ * The backend at which the connection is, unless it is gone, or it opens now and the backend takes
+ * no new ones.
+ */
+static __always_inline bool service_keep_backend(const struct ct_entry *entry, bool ipv6,
+						 __u8 tcp_flags, struct lb_address *backend)
 {
-	return entry->rev_nat_index == service->rev_nat_index &&
-	       lb_lookup_backend(entry->backend_id, ipv6, backend);
+	return lb_lookup_backend(entry->backend_id, ipv6, backend) &&
+	       !(unlikely(backend->state != BACKEND_ACTIVE) && (tcp_flags & TCP_SYN));
 }
 
 /*
  * Keep the connection at its backend, or choose one and note it in the service's entry, whose tuple
- * is in the buffer.
+ * is in the buffer. An entry of another service at the same address is replaced.
  */
 static __always_inline int service_track(struct __sk_buff *ctx, union ct_buffer *buffer, bool ipv6,
 					 union lb_key *key, const struct lb_service *service,
@@ -56,18 +58,18 @@ static __always_inline int service_track(struct __sk_buff *ctx, union ct_buffer 
 	struct ct_state state = { .rev_nat_index = service->rev_nat_index };
 	bool tcp = ct_protocol(buffer, ipv6) == IPPROTO_TCP;
 	struct ct_entry *entry = ct_find(buffer, ipv6, tcp), new = {};
+	__u8 flags = buffer->packet.tcp_flags;
 	__u32 id;
 
-	if (entry && ct_entry_update(entry, tcp, CT_SERVICE, buffer->packet.tcp_flags, ctx->len) ==
-			     CT_REOPENED)
+	if (entry && (entry->rev_nat_index != service->rev_nat_index ||
+		      ct_entry_update(entry, tcp, CT_SERVICE, flags, ctx->len) == CT_REOPENED))
 		entry = NULL;
-	if (entry && service_same_backend(entry, ipv6, service, backend))
+	if (entry && service_keep_backend(entry, ipv6, flags, backend))
 		return 0;
 	id = lb_select_backend(key, ipv6, service, backend);
 	if (!id)
 		return DROP_NO_SERVICE;
 	if (entry) {
-		entry->rev_nat_index = service->rev_nat_index;
 		entry->backend_id = id;
 		return 0;
 	}
@@ -176,17 +178,19 @@ static __always_inline int service_reverse(struct __sk_buff *ctx, union ct_buffe
 
 	if (!lb_lookup_reverse_nat(packet->state.rev_nat_index, ipv6, &original))
 		return 0;
+	ret = xlate_address(ctx, ipv6, IP_SOURCE, protocol, packet->l4_off, has_l4, &old,
+			    &original.address);
+	if (IS_ERR(ret))
+		return ret;
+	if (!ipv6 && packet->state.loopback) {
+		ret = xlate_address(ctx, false, IP_DESTINATION, protocol, packet->l4_off, has_l4,
+				    &loopback, &old);
+		if (IS_ERR(ret))
+			return ret;
+	}
 	/*
 	 * The tuple of a reply is the packet's own, ports crosswise: dport is where it comes from.
 	 */
-	ret = xlate_port(ctx, IP_SOURCE, protocol, packet->l4_off, has_l4, ct_dport(buffer, ipv6),
-			 original.port);
-	if (IS_ERR(ret))
-		return ret;
-	ret = xlate_address(ctx, ipv6, IP_SOURCE, protocol, packet->l4_off, has_l4, &old,
-			    &original.address);
-	if (IS_ERR(ret) || ipv6 || !packet->state.loopback)
-		return ret;
-	return xlate_address(ctx, false, IP_DESTINATION, protocol, packet->l4_off, has_l4,
-			     &loopback, &old);
+	return xlate_port(ctx, IP_SOURCE, protocol, packet->l4_off, has_l4, ct_dport(buffer, ipv6),
+			  original.port);
 }

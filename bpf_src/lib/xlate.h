@@ -65,8 +65,8 @@ static __always_inline int xlate_address(struct __sk_buff *ctx, bool ipv6, enum 
 }
 
 /*
- * Replace a port; of what has none, or a checksum that cannot be corrected in place, nothing is
- * changed.
+ * Replace a port; of what has none nothing is changed. SCTP's checksum is one over the whole packet
+ * and cannot be corrected in place.
  */
 static __always_inline int xlate_port(struct __sk_buff *ctx, enum ip_side side, __u8 protocol,
 				      __u32 l4_off, bool has_l4, __be16 old, __be16 new)
@@ -76,6 +76,8 @@ static __always_inline int xlate_port(struct __sk_buff *ctx, enum ip_side side, 
 
 	if (!has_l4 || !new || old == new)
 		return 0;
+	if (protocol == IPPROTO_SCTP)
+		return DROP_CSUM_L4;
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return 0;
 	if (!xlate_checksum(protocol, &csum_offset, &flags))

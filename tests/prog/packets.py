@@ -74,6 +74,7 @@ def ipv4(
     offset: int = 0,
     more: bool = False,
     options: bytes = b"",
+    tos: int = 0,
 ) -> bytes:
     """An IPv4 packet. Offset in bytes; a payload of bytes is taken as it is."""
     addresses = ipaddress.IPv4Address(source).packed + ipaddress.IPv4Address(destination).packed
@@ -83,7 +84,7 @@ def ipv4(
     header = struct.pack(
         ">BBHHHBBH",
         0x40 | (5 + len(options) // 4),
-        0,
+        tos,
         20 + len(options) + len(payload),
         identification,
         more << 13 | offset // 8,

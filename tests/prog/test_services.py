@@ -9,11 +9,12 @@ import pytest
 
 from tests.prog.actors import CLIENT, REMOTE, SERVER, Node, egress, ingress
 from tests.prog.datapath import Redirect
-from tests.prog.expect import DENIED, NO_FIRST_FRAGMENT, REDIRECTED, Expect, delivered, dropped
-from tests.prog.packets import ACK, SYN, TCP, UDP, checksum, ethernet, ipv4, ipv6, tcp, udp
+from tests.prog.expect import DENIED, DROPPED, NO_FIRST_FRAGMENT, PASS, REDIRECTED, Expect, delivered, dropped
+from tests.prog.packets import ACK, SCTP, SYN, TCP, UDP, checksum, ethernet, ipv4, ipv6, sctp, tcp, udp
 
 VIP, VIP6 = "10.96.0.1", "fd96::1"
 LOOPBACK = "169.254.42.1"
+CHECKSUM_L4 = 154
 
 
 def from_client(packet: bytes) -> bytes:
@@ -125,30 +126,86 @@ def test_a_fragment_without_its_first_goes_to_no_service(node: Node) -> None:
     assert node.metrics() == {(NO_FIRST_FRAGMENT, 2): 1}
 
 
-def test_no_backend(node: Node) -> None:
-    """ICMP port unreachable from the service, with right checksums and the packet inside."""
+@pytest.mark.parametrize(("size", "quoted"), [(0, 54), (9, 63), (10, 64), (1400, 64)])
+def test_no_backend(size: int, quoted: int, node: Node) -> None:
+    """ICMP port unreachable from the service, with right checksums; it quotes as much as the frame was long."""
     node.serve(VIP, 80, TCP, [])
-    packet = ipv4(CLIENT.ip, VIP, tcp(1000, 80, SYN))
+    packet = ipv4(CLIENT.ip, VIP, tcp(1000, 80, SYN, bytes(range(1, 9)) * (size // 8) + bytes(size % 8)), ttl=3, tos=8)
     outcome = node.send(CLIENT, from_client(packet))
     Expect(REDIRECTED, redirect=Redirect("redirect", CLIENT.endpoint.ifindex)).check(outcome)
-    assert outcome.packet[:12] == CLIENT.mac + CLIENT.router_mac
+    assert outcome.packet[:14] == CLIENT.mac + CLIENT.router_mac + b"\x08\x00"
     answer = outcome.packet[14:]
     assert (checksum(answer[:20]), checksum(answer[20:])) == (0, 0)
+    assert answer[:10] == struct.pack(">BBHHHBB", 0x45, 8, 28 + quoted, 0, 0, 64, 1)
     assert answer[12:20] == ipaddress.ip_address(VIP).packed + CLIENT.endpoint.ipv4
     assert answer[20:22] == b"\3\3"
-    assert answer[28 : 28 + len(packet)] == packet
+    assert answer[28:] == packet[:quoted].ljust(quoted, b"\0")
 
 
-def test_no_backend_over_ipv6(node: Node) -> None:
+@pytest.mark.parametrize(("size", "quoted"), [(7, 81), (1157, 1231), (1158, 1232), (1400, 1232)])
+def test_no_backend_over_ipv6(size: int, quoted: int, node: Node) -> None:
+    """The same; what comes back fits on the smallest link."""
     node.serve(VIP6, 80, TCP, [])
-    packet = ipv6(CLIENT.ip6, VIP6, tcp(1000, 80, SYN, bytes(7)))
-    outcome = node.send(CLIENT, from_client(packet))
+    packet = ipv6(CLIENT.ip6, VIP6, tcp(1000, 80, SYN, bytes(range(1, 8)) * (size // 7) + bytes(size % 7)), hop_limit=3)
+    outcome = node.send(CLIENT, from_client(b"\x6f\xff\xff\xff" + packet[4:]))
     Expect(REDIRECTED, redirect=Redirect("redirect", CLIENT.endpoint.ifindex)).check(outcome)
-    answer = outcome.packet[14:]
-    message = answer[40:]
-    assert checksum(answer[8:40] + len(message).to_bytes(4, "big") + bytes([0, 0, 0, 58]) + message) == 0
+    assert outcome.packet[:14] == CLIENT.mac + CLIENT.router_mac + b"\x86\xdd"
+    answer, message = outcome.packet[14:54], outcome.packet[54:]
+    assert answer[:8] == struct.pack(">IHBB", 6 << 28, 8 + quoted, 58, 64)
+    assert answer[8:] == ipaddress.ip_address(VIP6).packed + CLIENT.endpoint.ipv6
+    assert checksum(answer[8:] + len(message).to_bytes(4, "big") + bytes([0, 0, 0, 58]) + message) == 0
     assert message[:2] == b"\1\4"
-    assert message[8 : 8 + len(packet)] == packet
+    assert message[8:] == (b"\x6f\xff\xff\xff" + packet[4:])[:quoted].ljust(quoted, b"\0")
+
+
+def service_entry(node: Node) -> bytes:
+    """The value of the one service entry in conntrack."""
+    (value,) = [value for key, value in node.entries("cilium_ct4_global") if key[13] == 4]
+    return value
+
+
+def test_a_draining_backend_keeps_what_it_has(node: Node) -> None:
+    """A connection that begins, new or again, goes to another."""
+    node.allow(CLIENT, egress())
+    node.serve(VIP, 80, TCP, [(REMOTE, 8080)])
+
+    def address(flags: int) -> bytes:
+        return node.send(CLIENT, from_client(ipv4(CLIENT.ip, VIP, tcp(1000, 80, flags)))).packet[30:34]
+
+    first, second = (ipaddress.ip_address(ip).packed for ip in (REMOTE, "10.2.0.31"))
+    assert address(SYN) == first
+    node.serve(VIP, 80, TCP, [("10.2.0.31", 8080)])
+    backends = node.datapath.map("cilium_lb4_backends_v3")
+    backends.update(struct.pack("<I", 2), backends.lookup(struct.pack("<I", 1)) or b"")
+    backends.update(struct.pack("<I", 1), first + struct.pack(">HBB4x", 8080, TCP, 1))
+    node.datapath.map("cilium_lb4_services_v2").update(
+        ipaddress.ip_address(VIP).packed + struct.pack(">H", 80) + struct.pack("<HBBxx", 1, TCP, 0),
+        struct.pack("<IHH4x", 2, 0, 7),
+    )
+    assert address(ACK) == first
+    assert address(SYN) == second
+    assert address(ACK) == second
+
+
+def test_another_service_at_the_address_is_another_connection(routing_node: Node) -> None:
+    """The entry of the one before is replaced, not continued."""
+    routing_node.allow(CLIENT, egress())
+    frame = from_client(ipv4(CLIENT.ip, VIP, tcp(1000, 80, ACK)))
+    for index in (7, 8):
+        routing_node.serve(VIP, 80, TCP, [(REMOTE, 8000 + index)], index)
+        for count in (1, 2):
+            assert routing_node.send(CLIENT, frame).packet[36:38] == (8000 + index).to_bytes(2, "big")
+            value = service_entry(routing_node)
+            assert (value[16], value[38]) == (count, index), "packets, index of the service"
+
+
+@pytest.mark.parametrize(("backend_port", "expected"), [(3868, PASS), (3869, DROPPED)])
+def test_the_port_of_sctp_cannot_be_translated(backend_port: int, expected: int, node: Node) -> None:
+    """Its checksum covers the packet, and the kernel does not help."""
+    node.allow(CLIENT, egress())
+    node.serve(VIP, 3868, SCTP, [(REMOTE, backend_port)])
+    outcome = node.send(CLIENT, from_client(ipv4(CLIENT.ip, VIP, sctp(1000, 3868))))
+    assert (outcome.verdict, outcome.drop_reason) == (expected, CHECKSUM_L4 if expected == DROPPED else None)
 
 
 @pytest.mark.parametrize("packet", [ipv4(CLIENT.ip, VIP, tcp(1, 81, SYN)), ipv4(CLIENT.ip, VIP, udp(1, 80))],
