@@ -11,6 +11,7 @@
 static __always_inline int admit_packet(struct __sk_buff *ctx, bool ipv6, bool egress,
 					__u32 peer_label, const union v6addr *peer, __s8 *ext_err)
 {
+	const struct remote_endpoint_info *remote;
 	union ct_buffer *buffer = ct_buffer(ipv6);
 	struct policy_verdict verdict = {};
 	struct policy_query query = {};
@@ -28,11 +29,16 @@ static __always_inline int admit_packet(struct __sk_buff *ctx, bool ipv6, bool e
 	query.later_fragment = ct_later_fragment(buffer);
 
 	policy_decide(ctx, &query, &verdict);
-	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
-		verdict.code = auth_lookup(security_label, peer_label, ipcache_lookup(peer, ipv6),
-					   verdict.auth_type);
-	if (verdict.code == DROP_POLICY_AUTH_REQUIRED)
+	if (verdict.code == DROP_POLICY_AUTH_REQUIRED) {
 		*ext_err = verdict.auth_type;
+		remote = ipcache_lookup(peer, ipv6);
+		/* A sender at an unknown address cannot have authenticated. */
+		if (remote || egress)
+			verdict.code =
+				auth_lookup(security_label, peer_label, remote, verdict.auth_type);
+		else
+			verdict.auth_type = 0;
+	}
 	if (verdict.code != TC_ACT_OK || packet->status != CT_ESTABLISHED)
 		send_policy_verdict(ctx, &query, &verdict);
 	packet->proxy_port = verdict.proxy_port;

@@ -273,6 +273,7 @@ static __always_inline void policy_decide(struct __sk_buff *ctx, const struct po
 			   query->egress ? query->remote_label : security_label);
 	if (policy_audit_mode && IS_ERR(verdict->code)) {
 		verdict->code = TC_ACT_OK;
+		verdict->auth_type = 0;
 		verdict->audited = 1;
 	}
 }

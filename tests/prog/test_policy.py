@@ -157,6 +157,23 @@ def test_authentication(node: Node) -> None:
     Expect(PASS).check(node.send(CLIENT, frame))
 
 
+def test_the_demand_to_authenticate_is_told(node: Node) -> None:
+    """In verdict and drop. Who comes from an unknown address cannot have done it, whatever the map says."""
+    node.allow(SERVER, ingress(REMOTE_IDENTITY, auth=2))
+    key = struct.pack("<IIHBB", SERVER.identity, REMOTE_IDENTITY, 0, 2, 0)
+    node.datapath.map("cilium_auth_map").update(key, struct.pack("<Q", 2**63))
+    known = ethernet(SERVER.router_mac, SERVER.mac, ipv4(REMOTE, SERVER.ip, udp(1, 2)))
+    unknown = ethernet(SERVER.router_mac, SERVER.mac, ipv4("10.2.0.99", SERVER.ip, udp(1, 2)))
+    delivered(SERVER.endpoint.ifindex).check(node.arrive(SERVER, known, REMOTE_IDENTITY))
+    outcome = node.arrive(SERVER, unknown, REMOTE_IDENTITY)
+    dropped(AUTH_REQUIRED).check(outcome)
+    verdict, drop = outcome.events
+    assert (verdict[28], drop[31]) == (0, 2)
+    node.datapath.clear("cilium_auth_map")
+    verdict, drop = node.arrive(SERVER, known, REMOTE_IDENTITY).events
+    assert (verdict[28], drop[31]) == (2, 2)
+
+
 def test_entries_count_what_they_decide(node: Node) -> None:
     """Under the entry's own key: what its prefix leaves open is zero."""
     node.allow(CLIENT, egress(0, TCP, 64, bits=10))
