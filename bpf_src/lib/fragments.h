@@ -70,7 +70,7 @@ static __always_inline int fragment_ports4(struct __sk_buff *ctx, struct ct_buff
 		.daddr = tuple->daddr,
 		.saddr = tuple->saddr,
 		.id = buffer->packet.fragment.id,
-		.proto = tuple->nexthdr,
+		.proto = buffer->packet.fragment.protocol,
 	};
 
 	if (buffer->packet.fragment.flags & FRAGMENT_LATER) {
@@ -92,7 +92,7 @@ static __always_inline int fragment_ports6(struct __sk_buff *ctx, struct ct_buff
 	struct ipv6_frag_l4ports ports = { tuple->dport, tuple->sport }, *first;
 	struct ipv6_frag_id key __attribute__((aligned(8))) = {
 		.id = buffer->packet.fragment.id,
-		.proto = tuple->nexthdr,
+		.proto = buffer->packet.fragment.protocol,
 		.saddr = tuple->saddr,
 		.daddr = tuple->daddr,
 	};

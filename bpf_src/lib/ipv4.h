@@ -41,6 +41,7 @@ static __always_inline struct fragment ipv4_fragment(const struct iphdr *ip4)
 {
 	return (struct fragment){
 		.id = ip4->id,
+		.protocol = ip4->protocol,
 		.flags = fragment_flags(ip4->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS_OR_OFFSET),
 					!(ip4->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))),
 	};

@@ -90,6 +90,7 @@ __verified_alone int ipv6_walk_headers(struct __sk_buff *ctx, __u8 *nexthdr,
 			if (bpf_skb_load_bytes(ctx, ETH_HLEN + len, &frag, sizeof(frag)) < 0)
 				return DROP_INVALID;
 			fragment->id = frag.id;
+			fragment->protocol = frag.nexthdr;
 			fragment->flags = fragment_flags(
 				frag.frag_off & bpf_htons(IPV6_MORE_FRAGMENTS_OR_OFFSET),
 				!(frag.frag_off & bpf_htons(IPV6_FRAGMENT_OFFSET)));

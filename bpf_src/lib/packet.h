@@ -20,11 +20,15 @@ enum {
 	FRAGMENT_LATER = 2,
 };
 
-/* What the IP headers say of fragmentation. id: as in the packet. */
+/*
+ * What the IP headers say of fragmentation. id: as in the packet. protocol: of what was cut to
+ * pieces, for IPv6 perhaps another extension header.
+ */
 struct fragment {
 	__be32 id;
 	__u8 flags;
-	__u8 pad[3];
+	__u8 protocol;
+	__u8 pad[2];
 };
 
 static __always_inline __u8 fragment_flags(bool is_fragment, bool has_l4)

@@ -8,6 +8,7 @@ from tests.prog.actors import CLIENT, OPTIONS, PODS, SERVER, Node, egress, ingre
 from tests.prog.datapath import Datapath
 from tests.prog.expect import CT_INVALID, DENIED, INVALID, NO_FIRST_FRAGMENT, Expect, delivered, dropped
 from tests.prog.packets import (
+    DESTINATION_OPTIONS,
     ECHO_REQUEST,
     ECHO_REQUEST6,
     FRAGMENT,
@@ -15,6 +16,7 @@ from tests.prog.packets import (
     ICMPV6,
     TCP,
     UDP,
+    destination_options,
     ethernet,
     fragment_header,
     icmp,
@@ -64,6 +66,15 @@ def test_a_later_fragment_alone_is_dropped(fragment, node: Node) -> None:  # typ
     DELIVERED.check(node.send(CLIENT, fragment(PORTS, 0, True)))
     dropped(NO_FIRST_FRAGMENT).check(node.send(CLIENT, fragment(bytes(16), 24, False, identification=2)))
     dropped(NO_FIRST_FRAGMENT).check(node.send(CLIENT, fragment(bytes(16), 24, False, protocol=TCP)))
+
+
+def test_what_was_cut_may_begin_with_another_extension_header(node: Node) -> None:
+    """The datagram is known by what its fragments say, not by what is in the first."""
+    node.allow(CLIENT, egress(0, UDP, 53))
+    node.allow(SERVER, ingress(0, UDP, 53))
+    first = destination_options(UDP) + PORTS
+    DELIVERED.check(node.send(CLIENT, fragment6(first, 0, True, protocol=DESTINATION_OPTIONS)))
+    assert {key[4] for key, _ in node.entries("cilium_ipv6_frag_datagrams")} == {DESTINATION_OPTIONS}
 
 
 @FAMILIES
