@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from cilium_py.errors import CiliumPyError
 from cilium_py.render import tabular
 from cilium_py.render.output import Output
+from cilium_py.render.spool import Spool
 from cilium_py.render.stream import READING
 from cilium_py.render.write import header, pieces_of
 from cilium_py.render.write import write as write_rows
-from cilium_py.schema import GoList, Int, Line, MapDef, Member, Table
-from cilium_py.schema.decoder import Decoder, member_of
-from cilium_py.schema.form import Field
+from cilium_py.schema import GoList, Line, MapDef, Table
+from cilium_py.schema.decoder import Decoder
 from cilium_py.table import OpenTable
 
 if TYPE_CHECKING:
@@ -73,45 +73,62 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], tables: Ite
 def _aligned(stream: BinaryIO, text: Table[Any], kernel: _Kernel, tables: Iterable[OpenTable[Any]]) -> None:
     """A table in columns as wide as the longest cell: all entries are kept, as they are in the map."""
     failure: Exception | None = None
-    kept: list[tuple[OpenTable[Any], list[Batch]]] = []
-    try:
-        for table in tables:
-            kept.append((table, []))
-            for batch in kernel.batches(table):
-                kept[-1][1].append(batch.copy())
-    except READING as error:
-        failure = error
-    if failure is None or any(batches for _, batches in kept):
-        _write_aligned(stream, text, kernel, kept)
+    with ExitStack() as stack:
+        kept: list[_Kept] = []
+        try:
+            for table in tables:
+                kept.append(_Kept(table, stack.enter_context(Spool())))
+                for batch in kernel.batches(table):
+                    kept[-1].add(batch)
+        except READING as error:
+            failure = error
+        if failure is None or any(each.count for each in kept):
+            _write_aligned(stream, text, kernel, kept)
     if failure is not None:
         raise failure
 
 
-def _write_aligned(
-    stream: BinaryIO, text: Table[Any], kernel: _Kernel, kept: list[tuple[OpenTable[Any], list[Batch]]]
-) -> None:
+class _Kept:
+    """The entries of a table, in memory or beside it."""
+
+    def __init__(self, table: OpenTable[Any], spool: Spool[tuple[bytes, bytes, int]]) -> None:
+        self.table = table
+        self.spool = spool
+        self.count = 0
+
+    def add(self, batch: Batch) -> None:
+        self.spool.add((bytes(batch.keys), bytes(batch.values), batch.count))
+        self.count += batch.count
+
+    def batches(self) -> Iterator[Batch]:
+        from cilium_py.bpf.batch import Batch
+
+        return (Batch(memoryview(keys), memoryview(values), count) for keys, values, count in self.spool)
+
+
+def _write_aligned(stream: BinaryIO, text: Table[Any], kernel: _Kernel, kept: list[_Kept]) -> None:
     from cilium_py.render.steps import CELL_ROOM, MOST_CELLS
 
-    is_large = sum(batch.count for _, batches in kept for batch in batches) >= LARGE
-    found = [kernel.program(table) for table, _ in kept] if is_large else []
+    is_large = sum(each.count for each in kept) >= LARGE
+    found = [kernel.program(each.table) for each in kept] if is_large else []
     programs = [program for program in found if program is not None]
     if kernel.formatter is not None and len(programs) == len(kept):
         longest = [0] * MOST_CELLS
-        for program, (_, batches) in zip(programs, kept, strict=True):
+        for program, each in zip(programs, kept, strict=True):
             kernel.formatter.use(program)
-            for batch in batches:
+            for batch in each.batches():
                 longest = kernel.formatter.measure(batch, longest)
         widths = tabular.widths_of(text.titles, longest, text.padded)
         if max(widths) <= CELL_ROOM:
             stream.write(tabular.title_line(text.titles, widths, text.padded).encode() + b"\n")
-            for program, (_, batches) in zip(programs, kept, strict=True):
+            for program, each in zip(programs, kept, strict=True):
                 kernel.formatter.use(program)
                 kernel.formatter.fill(widths)
-                for batch in batches:
+                for batch in each.batches():
                     for piece in kernel.formatter.texts(batch):
                         stream.write(piece)
             return
-    rows = (row for table, batches in kept for batch in batches for row in kernel.rows(table, batch))
+    rows = (row for each in kept for batch in each.batches() for row in kernel.rows(each.table, batch))
     write_rows(stream, Output("text"), rows, kernel.definition.row, text)
 
 
@@ -128,37 +145,6 @@ def _array(stream: BinaryIO, pieces: Iterator[bytes | memoryview]) -> None:
             stream.write(piece)
     finally:
         stream.write(b"\n]\n")
-
-
-def arranged(table: OpenTable[Any], by: Sequence[Field]) -> Iterator[Batch]:
-    """The entries of a table by fields of their keys. What was read before an error comes before it."""
-    from cilium_py.bpf.batch import ROOM, Batch
-
-    keys, values = bytearray(), bytearray()
-    failure: Exception | None = None
-    try:
-        for batch in table.batches():
-            keys += batch.keys
-            values += batch.values
-    except READING as error:
-        failure = error
-    key_size, value_size = table.map.key_size, table.map.value_room
-    parts = [_ascending(member_of(table.layout.key, field.name)) for field in by]
-
-    def place(start: int) -> bytes:
-        key = keys[start : start + key_size]
-        return b"".join([key[part] for part in parts])
-
-    starts = sorted(range(0, len(keys), key_size), key=place)
-    for first in range(0, len(starts), ROOM):
-        some = starts[first : first + ROOM]
-        yield Batch(
-            memoryview(b"".join([keys[start : start + key_size] for start in some])),
-            memoryview(b"".join([values[at : at + value_size] for at in (s // key_size * value_size for s in some)])),
-            len(some),
-        )
-    if failure is not None:
-        raise failure
 
 
 def gathered(table: OpenTable[Any]) -> Iterator[Batch]:
@@ -193,14 +179,6 @@ def _joined(parts: Sequence[tuple[bytes, bytes]], count: int) -> Batch:
     return Batch(keys, values, count)
 
 
-def _ascending(member: Member) -> slice:
-    """The bytes of a field in the order that makes them compare like it."""
-    start, end = member.offset, member.offset + member.size
-    if isinstance(member.kind, Int) and not member.kind.big:
-        return slice(end - 1, start - 1 if start else None, -1)
-    return slice(start, end)
-
-
 class _Kernel:
     """The program that formats, loaded when it is first worth it, and what it is to write of each layout."""
 
@@ -228,7 +206,7 @@ class _Kernel:
     def batches(self, table: OpenTable[Any]) -> Iterator[Batch]:
         """A table in the order that its rows have."""
         by = self.definition.key_order
-        return arranged(table, by) if by else gathered(table)
+        return table.arranged(by) if by else gathered(table)
 
     def rows(self, table: OpenTable[Any], batch: Batch) -> Iterator[Any]:
         return starmap(table.layout.decode, table.pairs_of(batch))

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, NotPermitted, Partial, WrongUsage
 from cilium_py.render.spool import arranged
 from cilium_py.schema import InnerMap, Int, Layout, MapDef, Pad, Pair, Source, Struct
+from cilium_py.schema.decoder import member_of
 
 if TYPE_CHECKING:
     from cilium_py.bpf.batch import Batch
     from cilium_py.bpf.btf import Btf
     from cilium_py.bpf.directory import Pins
     from cilium_py.bpf.map import BpfMap
+    from cilium_py.schema.form import Field
 
 R = TypeVar("R", bound=tuple[Any, ...])
 S = TypeVar("S")
@@ -53,6 +55,13 @@ class OpenTable(Generic[R]):
         for batch in self.batches():
             yield from self.pairs_of(batch)
 
+    def arranged(self, by: Sequence[Field]) -> Iterator[Batch]:
+        """The map by fields of its keys."""
+        from cilium_py.bpf.sorting import sorted_batches
+
+        members = (member_of(self.layout.key, field.name) for field in by)
+        return sorted_batches(self.batches(), [member.ascending for member in members])
+
     def pairs_of(self, batch: Batch) -> Iterator[tuple[Any, Any]]:
         """The (key, value) of a batch as Structs of the layout; values of a per-CPU map are summed over the CPUs."""
         key, value = self.layout.key, self.layout.value
@@ -64,9 +73,10 @@ class OpenTable(Generic[R]):
             return with_inner(zip(keys, InnerMap.unpack_many(batch.values), strict=True), self.map.held)
         return zip(keys, value.unpack_many(batch.values), strict=True)
 
-    def rows(self) -> Iterator[R]:
-        decode = self.layout.decode
-        return (decode(key, value) for key, value in self.entries())
+    def rows(self, by: Sequence[Field] = ()) -> Iterator[R]:
+        """Every row, by fields of its key where they are given."""
+        decode, batches = self.layout.decode, self.arranged(by) if by else self.batches()
+        return (decode(key, value) for batch in batches for key, value in self.pairs_of(batch))
 
     def dump(self) -> Iterator[Pair]:
         """Every key and value with the row they make."""
@@ -256,11 +266,23 @@ class Family(Generic[R]):
         *,
         read_only: bool = True,
     ) -> Iterator[OpenTable[R]]:
-        """Each map that is pinned, opened. See readable."""
+        """Each map that is pinned, open until the next is asked for. See readable."""
+        for table in self.opened(scope, sources, read_only=read_only):
+            with table:
+                yield table
+
+    def opened(
+        self,
+        scope: int | str | None = None,
+        sources: Sequence[Source[R]] | None = None,
+        *,
+        read_only: bool = True,
+    ) -> Iterator[OpenTable[R]]:
+        """Each map that is pinned, opened for whoever asks to close it. See readable."""
         replaced = set[str]()
         candidates = self.definition.sources if sources is None else sources
 
-        def opened(source: Source[R]) -> OpenTable[R]:
+        def open_one(source: Source[R]) -> OpenTable[R]:
             # Of an unknown shape it is there all the same: what it replaces may be out of date.
             replaced.add(source.replaces)
             try:
@@ -269,9 +291,8 @@ class Family(Generic[R]):
                 replaced.discard(source.replaces)
                 raise
 
-        for _, table in readable((each for each in candidates if each.pin not in replaced), opened):
-            with table:
-                yield table
+        for _, table in readable((each for each in candidates if each.pin not in replaced), open_one):
+            yield table
 
     def rows(self, scope: int | str | None = None, sources: Sequence[Source[R]] | None = None) -> Iterator[R]:
         """Every row of the maps that are pinned, in the definition's order."""
@@ -279,8 +300,8 @@ class Family(Generic[R]):
 
     def ordered(self, tables: Iterable[OpenTable[R]]) -> Iterator[R]:
         """Every row of these maps in the definition's order, or in the maps' own (streaming) if it has none."""
-        streamed: Iterator[R] = (row for table in tables for row in table.rows())
-        order, keep = self.definition.order, self.definition.keep
+        order, by, keep = self.definition.order, self.definition.key_order, self.definition.keep
+        streamed: Iterator[R] = (row for table in tables for row in table.rows(by))
         if keep:
             streamed = filter(keep, streamed)
-        return arranged(streamed, order) if order else streamed
+        return arranged(streamed, order) if order and not by else streamed

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
 
 import click
 
@@ -29,9 +31,10 @@ from cilium_py.maps import (
 )
 from cilium_py.schema import Address, GoTable, MapDef, Pair, Table
 from cilium_py.schema.text import bracketed, go_ip, number
-from cilium_py.table import Family
+from cilium_py.table import Family, OpenTable
 
-Backends = dict[int, lb_backends.Row]
+RECENT = 4096
+"""Backends that are remembered, for the slots that share them."""
 
 
 class Row(NamedTuple):
@@ -101,38 +104,59 @@ def list_(where: Settings, output: str | None, layout: str | None, **flags: bool
         if flags[flag]:
             list_family(where, form, Family(definition, where.pins, layout), subject=Subject.of(definition))
             return
-    known, unread = backends_by_id(where)
     family = Family(lb_services.MAP, where.pins, layout)
-    if not form.compat:
-        list_rows(where, form, (joined(row, known) for row in family.rows()), Row, TEXT)
-    else:
-        no_options_in_compat(form)
-        shape = GoTable[lb_services.Row](
-            TITLES, lambda pair: compat_entry(pair, known), titles_when_empty=True, empty_without_map=True
-        )
-        show_family(form, replace(family, definition=replace(lb_services.MAP, compat=shape)))
-    if unread is not None:
-        raise unread
+    with Backends(where) as known:
+        if not form.compat:
+            list_rows(where, form, (joined(row, known.of(row)) for row in family.rows()), Row, TEXT)
+        else:
+            no_options_in_compat(form)
+            shape = GoTable[lb_services.Row](
+                TITLES, lambda pair: compat_entry(pair, known), titles_when_empty=True, empty_without_map=True
+            )
+            show_family(form, replace(family, definition=replace(lb_services.MAP, compat=shape)))
+        if known.left_out is not None:
+            raise known.left_out
 
 
-def backends_by_id(where: Settings) -> tuple[Backends, Partial | None]:
-    """Every backend of the node, none where there is no map of them; and what is to be said if those are not all."""
-    known: Backends = {}
-    try:
-        for row in Family(lb_backends.MAP, where.pins).rows():
-            known[row.backend_id] = row
-    except MapMissing:
-        pass
-    except Partial as error:
-        return known, error
-    return known, None
+class Backends:
+    """The backends of a node, each looked up when it is asked for: memory need not hold them all.
+
+    Close it, or use it in a with block.
+    """
+
+    def __init__(self, where: Settings) -> None:
+        self.left_out: Partial | None = None
+        """What is to be said if not every map of them could be read."""
+        self._stack = ExitStack()
+        self._tables: list[OpenTable[lb_backends.Row]] = []
+        self._get = lru_cache(RECENT)(self._look_up)
+        try:
+            for table in Family(lb_backends.MAP, where.pins).opened():
+                self._tables.append(self._stack.enter_context(table))
+        except MapMissing:
+            pass
+        except Partial as error:
+            self.left_out = error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def of(self, service: lb_services.Row) -> lb_backends.Row | None:
+        """The backend in a slot; None where there is none, and in slot 0."""
+        return self._get(service.backend_id) if service.slot else None
+
+    def _look_up(self, backend_id: int) -> lb_backends.Row | None:
+        rows = (table.get(table.layout.key(value=backend_id)) for table in reversed(self._tables))
+        return next(filter(None, rows), None)
 
 
-def joined(row: lb_services.Row, known: Backends) -> Row:
+def joined(row: lb_services.Row, backend: lb_backends.Row | None) -> Row:
     service = row.address, row.port, row.protocol, row.internal, row.slot, row.rev_nat, row.flag_names, row.proxy_port
     if row.slot == 0:
         return Row(*service, 0, "", "", "")
-    backend = known.get(row.backend_id)
     if backend is None:
         return Row(*service, row.backend_id, "", "", "missing")
     said = bracketed(backend.address, backend.port)
@@ -158,9 +182,9 @@ def cells(row: Row) -> tuple[str, str]:
 def compat_entry(pair: Pair, known: Backends) -> tuple[str, str]:
     """Like cells, but with brackets only round the backends of an IPv6 frontend."""
     row: lb_services.Row = pair.row
-    backend = known.get(row.backend_id) if row.slot else None
+    backend = known.of(row)
     if backend is None:
-        return cells(joined(row, {}))
+        return cells(joined(row, None))
     address = go_ip(backend.address)
     if len(row.address) == 16:
         address = f"[{address}]"

@@ -41,6 +41,14 @@ class Member:
     def size(self) -> int:
         return self.kind.size
 
+    @property
+    def ascending(self) -> slice:
+        """Its bytes in the order in which they compare as it does."""
+        start, end = self.offset, self.offset + self.size
+        if isinstance(self.kind, Int) and not self.kind.big:
+            return slice(end - 1, start - 1 if start else None, -1)
+        return slice(start, end)
+
 
 def swap(value: int, size: int) -> int:
     """The same bytes read in the other order."""

@@ -300,7 +300,7 @@ def test_entries_are_sorted_as_rows_are(definition: MapDef[Any], layout: Layout[
         for key in keys:
             opened.update(key, bytes(layout.value.size))
         table = OpenTable(opened, layout, bpffs)
-        found = [row for some in bulk.arranged(table, definition.key_order) for row in rows(layout, some)]
+        found = [row for some in table.arranged(definition.key_order) for row in rows(layout, some)]
         assert definition.order is not None
         assert len(found) == len(keys)
         assert found == sorted(table.rows(), key=definition.order)
