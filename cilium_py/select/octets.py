@@ -7,7 +7,7 @@ not exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, compress
 from struct import iter_unpack
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -194,25 +194,23 @@ def _network(field: form.Field, base: bytes, length: int, structs: Structs) -> M
 
 
 def _prefix(node: Leaf, address: form.Field, length: form.Field, structs: Structs) -> Mask | None:
-    size = address.cut or member_of(structs[address.side], address.name).size
+    member = member_of(structs[address.side], address.name)
+    size = address.cut or member.size
 
-    def has_length(sign: str, wanted: int) -> Iterator[Mask]:
-        mask = compared(length, sign, wanted, structs)
-        if mask is not None:
-            yield mask
+    def beginning(sign: str, wanted: int, base: bytes) -> Mask | None:
+        """Where the length compares so with this one, and as many bits are those of a base."""
+        long_enough = compared(length, sign, wanted, structs)
+        alike = masks.starts_with(address.side, member.offset, base, wanted)
+        return None if long_enough is None else masks.all_of([long_enough, alike])
 
     match node:
-        case Compare(_, "==", (bytes(base), int(wanted))) if len(base) == size:
-            same: Sequence[Mask] = [
-                *has_length("==", wanted),
-                masks.starts_with(address.side, _at(address, structs), base, wanted),
-            ]
-        case Within(_, (base, wanted)) if len(base) == size:
-            same = [*has_length(">=", wanted), masks.starts_with(address.side, _at(address, structs), base, wanted)]
-        case _:
-            return None
-    return masks.all_of(same) if len(same) == 2 else None
-
-
-def _at(field: form.Field, structs: Structs) -> int:
-    return member_of(structs[field.side], field.name).offset
+        case Compare(_, "==", (bytes(base), int(wanted))):
+            return beginning("==", wanted, base) if len(base) == size else masks.nothing
+        case Within(_, (base, wanted)):
+            return beginning(">=", wanted, base) if len(base) == size else masks.nothing
+        case Covers(_, base) if len(base) == size:
+            found = [beginning("==", bits, base) for bits in range(8 * size + 1)]
+            return None if None in found else masks.any_of([mask for mask in found if mask is not None])
+        case Covers():
+            return masks.nothing
+    return None
