@@ -23,7 +23,7 @@ IPCACHE = "cilium_ipcache_v2"
 def ipcache(address: bytes, identity: int, tunnel: bytes = bytes(4)) -> tuple[bytes, bytes]:
     """An IPv4 entry of 1.18."""
     key = (64).to_bytes(4, "little") + bytes(3) + b"\x01" + address + bytes(12)
-    return key, identity.to_bytes(4, "little") + tunnel + bytes(4)
+    return key, identity.to_bytes(4, "little") + tunnel.ljust(18, b"\0") + bytes([0, 2 * any(tunnel)])
 
 
 def nodeid(address: bytes, number: int) -> tuple[bytes, bytes]:
