@@ -91,10 +91,36 @@ HELP = {
         "srv6": "Manage the SRv6 routing rules",
         "vtep": "Manage the VTEP mappings for IP/CIDR <-> VTEP MAC/IP",
     }),
+    ("auth",): Help("Manage authenticated connections between identities", {
+        "flush": "Deletes all entries for authenticated connections between identities",
+        "list": "List all authenticated connections between identities",
+    }),
     ("bandwidth",): Help("BPF datapath bandwidth settings", {"list": "List BPF datapath bandwidth settings"}),
+    ("config",): Help("Manage runtime config", {"list": "List all runtime config entries"}),
     ("ct",): Help("Connection tracking tables", {
         "flush": "Flush all connection tracking entries",
         "list": "List connection tracking entries",
+    }),
+    ("egress",): Help("Manage the egress routing rules", {"list": "List egress policy entries"}),
+    ("endpoint",): Help("Local endpoint map", {
+        "delete": "Delete local endpoint entries",
+        "list": "List local endpoint entries",
+    }),
+    ("frag",): Help(
+        "Manage the IPv4 datagram fragments", {"list": "List IPv4 and IPv6 fragments"}, aliases="fragments"
+    ),
+    ("fs",): Help("BPF filesystem mount", {"show": "Show bpf filesystem mount details"}),
+    ("ipcache",): Help("Manage the IPCache mappings for IP/CIDR <-> Identity", {
+        "delete": "Delete an entry for a prefix",
+        "get": "Retrieve identity for an ip",
+        "list": "List endpoint IPs (local and remote) and their corresponding security identities",
+        "match": "Retrieve identity for a prefix using an exact match",
+        "update": "Update an entry for a prefix",
+    }),
+    ("ipmasq",): Help("ip-masq-agent CIDRs", {"list": "List ip-masq-agent CIDRs"}),
+    ("lb",): Help("Load-balancing configuration", {
+        "list": "List load-balancing configuration",
+        "maglev": "Maglev lookup table",
     }),
     ("lb", "maglev"): Help("Maglev lookup table", {
         "get": "Get Maglev lookup table for given service by ID",
@@ -105,29 +131,88 @@ HELP = {
         "group": "Manage the multicast groups.",
         "subscriber": "Manage the multicast subscribers.",
     }, aliases="mcast"),
+    ("multicast", "group"): Help("Manage the multicast groups.", {
+        "add": "Add a multicast group.",
+        "delete": "Delete a multicast group.",
+        "list": "List the multicast groups.",
+    }),
+    ("multicast", "subscriber"): Help("Manage the multicast subscribers.", {
+        "add": "Add a remote subscriber to the multicast group.",
+        "delete": "Delete a subscriber from the multicast group.",
+        "list": "List the multicast subscribers for the given group.",
+    }, aliases="sub"),
+    ("nat",): Help("NAT mapping tables", {
+        "flush": "Flush all NAT mapping entries",
+        "list": "List all NAT mapping entries",
+        "retries": "Histogram of retries",
+    }),
+    ("nat", "retries"): Help("Histogram of retries", {
+        "flush": "Reset the NAT retries histogram",
+        "list": "Show the NAT retries histogram",
+    }),
+    ("nodeid",): Help("Manage the node IDs", {"list": "List node IDs and their IP addresses"}),
+    ("policy",): Help("Manage policy related BPF maps", {
+        "add": "Add/update policy entry",
+        "delete": "Delete a policy entry",
+        "get": "Get contents of a policy BPF map",
+        "list": "Dump all policy maps",
+    }),
+    ("recorder",): Help("PCAP recorder", {"list": "List PCAP recorder entries"}),
+    ("sha",): Help("Manage compiled BPF template objects", {
+        "get": "Get datapath SHA header",
+        "list": "List BPF template objects.",
+    }, aliases="template"),
     ("sha", "get"): Help(
         "Get datapath SHA header", aliases="describe", arguments="<sha>",
         flags=("-o, --output string   json| yaml| jsonpath='{}'",),
     ),
+    ("srv6",): Help("Manage the SRv6 routing rules", {
+        "policy": "List SRv6 policy entries",
+        "sid": "List SRv6 SID entries",
+        "vrf": "List SRv6 VRF mappings",
+    }),
+    ("vtep",): Help("Manage the VTEP mappings for IP/CIDR <-> VTEP MAC/IP", {
+        "delete": "Delete vtep entries",
+        "list": "List VTEP CIDR and their corresponding VTEP MAC/IP",
+        "update": "Update vtep entries",
+    }),
 }  # fmt: skip
 OTHER_NAMES = {
-    ("ct",): {"ls"}, ("lb", "maglev"): {"ls"}, ("multicast",): {"sub"}, ("metrics",): {"flush"},
+    ("fragments",): "frag", ("mcast",): "multicast", ("template",): "sha", ("multicast", "sub"): "subscriber",
+    ("multicast", "group", "del"): "delete", ("multicast", "subscriber", "del"): "delete",
+    ("sha", "describe"): "get", ("srv6", "ctx"): "vrf", ("srv6", "pol"): "policy", ("vtep", "add"): "update",
 }  # fmt: skip
-"""Words that are no commands of the help but are understood."""
+WITHOUT_LS = {("bandwidth",), ("metrics",), ("nodeid",)}
+"""Groups whose `list` has no other name."""
+OF_LATER_RELEASES = {("metrics", "flush")}
 
 
 def instead_of(words: Sequence[str], known: Sequence[str]) -> str | None:
     """The help that cilium-dbg prints for the words behind `bpf`, or None; `known` are the groups that there are."""
-    path = tuple(words)
-    if path == ("sha", "get"):
-        return HELP[path].text("cilium-dbg bpf sha get")
-    if not path or (path[0] not in known and not path[0].startswith("-")):
+    if not words or (words[0] not in known and not words[0].startswith("-")):
         return HELP[()].text("cilium-dbg bpf")
-    for group in (path[:1], path[:2]):
-        help = HELP.get(group)
-        if help is None or not help.commands:
-            continue
-        rest = path[len(group) : len(group) + 1]
-        if not rest or not (rest[0].startswith("-") or rest[0] in {*help.commands, *OTHER_NAMES.get(group, ())}):
-            return help.text(" ".join(("cilium-dbg bpf", *group)))
-    return None
+    path: tuple[str, ...] = ()
+    for word in words:
+        inner = (*path, meant(path, word))
+        if inner not in HELP:
+            break
+        path = inner
+    help, rest = HELP[path], words[len(path) :]
+    if not path:
+        return None
+    if help.commands:
+        told = any(word.startswith("-") or is_command(path, word) for word in rest[:1])
+    else:
+        told = any(not word.startswith("-") and before != "-o" for before, word in zip(["", *rest], rest, strict=False))
+    return None if told else help.text(" ".join(("cilium-dbg bpf", *path)))
+
+
+def meant(path: tuple[str, ...], word: str) -> str:
+    """What cilium-dbg calls a command."""
+    if word == "ls" and path not in WITHOUT_LS:
+        return "list"
+    return OTHER_NAMES.get((*path, word), word)
+
+
+def is_command(path: tuple[str, ...], word: str) -> bool:
+    return meant(path, word) in HELP[path].commands or (*path, word) in OF_LATER_RELEASES

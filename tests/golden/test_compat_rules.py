@@ -196,3 +196,29 @@ def test_flags_with_a_value(compat: Callable[..., Outcome], flag: str) -> None:
 def test_every_form_of_a_mac(compat: Callable[..., Outcome], mac: str) -> None:
     outcome = compat(["vtep", "update", "10.1.2.3/24", "10.0.0.1", mac], Made("cilium_vtep_map", []))
     assert outcome.changes == {"cilium_vtep_map": ([], [["0a010200", "02005e10000a00000a00000100000000"]])}
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "usage"),
+    [
+        ("nat", "NAT mapping tables", "cilium-dbg bpf nat [command]"),
+        ("nat doctor", "NAT mapping tables", "cilium-dbg bpf nat [command]"),
+        ("nat retries", "Histogram of retries", "cilium-dbg bpf nat retries [command]"),
+        ("nodeid ls", "Manage the node IDs", "cilium-dbg bpf nodeid [command]"),
+        ("lb services", "Load-balancing configuration", "cilium-dbg bpf lb [command]"),
+        ("fragments", "Manage the IPv4 datagram fragments", "cilium-dbg bpf frag [command]"),
+        ("mcast sub", "Manage the multicast subscribers.", "cilium-dbg bpf multicast subscriber [command]"),
+        ("multicast group del", None, ""),
+        ("vtep add", None, ""),
+        ("ipcache del", "Manage the IPCache mappings for IP/CIDR <-> Identity", "cilium-dbg bpf ipcache [command]"),
+        ("srv6 state", "Manage the SRv6 routing rules", "cilium-dbg bpf srv6 [command]"),
+        ("sha describe -o json", "Get datapath SHA header", "cilium-dbg bpf sha get <sha> [flags]"),
+    ],
+)
+def test_help_in_place_of_a_command(compat: Callable[..., Outcome], words: str, first: str | None, usage: str) -> None:
+    outcome = compat(words)
+    if first is None:
+        assert (outcome.stdout, outcome.code) == ("", 2)
+        return
+    assert outcome.code == 0
+    assert outcome.stdout.splitlines()[:4] == [first, "", "Usage:", f"  {usage}"]
