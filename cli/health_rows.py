@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cilium_py.health import durations, verdict
+from cilium_py.health import verdict
 from cilium_py.health.diagnosis import diagnose
 from cilium_py.health.history import Summary
 from cilium_py.health.model import Outcome, Report
-from cilium_py.schema import Table
+from cilium_py.schema import Table, duration
 
 
 class PathRow(NamedTuple):
@@ -33,7 +33,7 @@ HISTORY = Table[Summary](
     ("NODE", "TYPE", "IP", "PROTOCOL", "PROBES", "LOSS", "P50", "P95", "LAST FAILURE"),
     lambda row: (
         row.node, row.type, row.ip, row.protocol, str(row.probes), f"{row.loss_percent:g}%",
-        durations.text(row.p50_ns), durations.text(row.p95_ns),
+        duration.text(row.p50_ns), duration.text(row.p95_ns),
         f"{row.last_failure} {row.reason}".strip() or "-",
     ),
     padded="none",

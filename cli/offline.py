@@ -124,10 +124,14 @@ def report_of(where: Settings) -> Report | None:
 
 
 def rules_of(where: Settings) -> Repository:
-    """The rules of the node, or of the recorded one."""
+    """The rules of the node, or of the recorded one. Raises CiliumPyError where there is no node of ours."""
     from cilium_py.policy import repository
 
-    if where.recording is not None and where.recording.of_another:
+    if where.recording is None:
+        from cilium_py.node.config import NodeConfig
+
+        NodeConfig.load(where.paths)
+    elif where.recording.of_another:
         from cilium_py.offline import foreign
 
         if not foreign.write_rules(where.paths):

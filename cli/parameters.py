@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LONGEST_TIME = 86400.0
+SHORTEST_TIME, LONGEST_TIME = 1e-9, 86400.0
+"""Seconds."""
 
 
 def address(kind: Callable[[str], A]) -> Callable[[click.Context, click.Parameter, str | None], A | None]:
@@ -32,21 +33,27 @@ def address(kind: Callable[[str], A]) -> Callable[[click.Context, click.Paramete
     return parse
 
 
-def time_option(name: str, default: str | None, text: str) -> Callable[[F], F]:
+def time_option(
+    name: str, default: str | None, text: str, *, least: float = SHORTEST_TIME, most: float = LONGEST_TIME
+) -> Callable[[F], F]:
     """An option that is a time, passed in seconds: `500ms`, `10s`, `1m30s`; a bare number counts seconds."""
+
+    def seconds(_ctx: click.Context, param: click.Parameter, given: str | None) -> float | None:
+        if given is None:
+            return None
+        from cilium_py.schema import duration
+
+        try:
+            found = duration.seconds(given)
+        except WrongUsage as error:
+            raise WrongUsage(f"{param.opts[0]} {error.message}", error.hint) from None
+        if not least <= found <= most:
+            bounds = (duration.text(round(bound * duration.SECOND)) for bound in (least, most))
+            raise WrongUsage(f"{param.opts[0]} {given}: not between {' and '.join(bounds)}")
+        return found
+
     shown = f"{text} [{default}]" if default else text
-    return click.option(name, metavar="TIME", default=default, callback=_seconds, help=shown)
-
-
-def _seconds(_ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
-    if text is None:
-        return None
-    from cilium_py.health import durations
-
-    seconds = durations.seconds(text)
-    if not 0 < seconds <= LONGEST_TIME:
-        raise WrongUsage(f"{param.opts[0]} {text}: not more than nothing and at most a day")
-    return seconds
+    return click.option(name, metavar="TIME", default=default, callback=seconds, help=shown)
 
 
 def mac(_ctx: click.Context, _param: click.Parameter, text: str | None) -> bytes | None:

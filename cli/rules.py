@@ -13,9 +13,11 @@ import click
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, yes_option
 from cilium_py.cli.groups import Group
 from cilium_py.cli.offline import rules_of
+from cilium_py.cli.parameters import time_option
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows
 from cilium_py.cli.trace import trace
 from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.node.config import NodeConfig
 from cilium_py.policy import document, parse, repository
 from cilium_py.policy.parse import Written
 from cilium_py.policy.repository import Repository
@@ -23,6 +25,9 @@ from cilium_py.policy.rule import Direction, Rule
 from cilium_py.render import write_value
 from cilium_py.render.tabular import lines
 from cilium_py.schema import Table
+
+SHORTEST_PAUSE = 0.05
+"""Seconds."""
 
 
 class RuleRow(NamedTuple):
@@ -201,6 +206,7 @@ def delete(where: Settings, labels: tuple[str, ...], every: bool, output: str | 
         raise WrongUsage("name labels, or say --all", "cilium-py policy list -o json shows the labels")
     form = where.output(output)
     wanted = _labels(labels)
+    NodeConfig.load(where.paths)
     found = repository.load(where.paths).having(wanted)
     if not found and not every:
         raise CiliumPyError(f"no rule has the labels {' '.join(wanted)}")
@@ -239,21 +245,19 @@ def selectors(where: Settings, verbose: bool, output: str | None) -> None:
 
 @policy.command()
 @click.argument("revision", type=click.IntRange(0))
-@click.option("--max-wait-time", default=360, show_default=True, type=click.IntRange(0), help="seconds to wait at most")
-@click.option("--sleep-time", default=1, show_default=True, type=click.IntRange(0), help="seconds between two looks")
-@click.option(
-    "--fail-wait-time", default=60, show_default=True, type=click.IntRange(0),
-    help="seconds to wait for an endpoint that failed to regenerate",
-)  # fmt: skip
+@time_option("--max-wait-time", "6m", "how long to wait at most", least=0)
+@time_option("--sleep-time", "1s", "time between two looks", least=SHORTEST_PAUSE)
+@time_option("--fail-wait-time", "1m", "how long to wait for an endpoint that failed to regenerate", least=0)
 @settings
-def wait(where: Settings, revision: int, max_wait_time: int, sleep_time: int, fail_wait_time: int) -> None:
+def wait(where: Settings, revision: int, max_wait_time: float, sleep_time: float, fail_wait_time: float) -> None:
     """Wait until every endpoint has a revision of the rules, or a later one; exit 1 if that does not happen.
 
     \b
-    cilium-py policy wait 5 --max-wait-time 10
+    cilium-py policy wait 5 --max-wait-time 10s
     """
     from cilium_py.policy.wait import wait_for
 
+    NodeConfig.load(where.paths)
     wait_for(where.paths, revision, max_wait_time, sleep_time, fail_wait_time)
 
 
@@ -327,7 +331,6 @@ def _sections(allow: int, deny: int) -> str:
 
 
 def _selectors(where: Settings) -> Iterator[SelectorRow]:
-    from cilium_py.node.config import NodeConfig
     from cilium_py.policy.identities import Identities
 
     identities = Identities.of(where.paths, NodeConfig.load(where.paths))

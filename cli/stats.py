@@ -9,8 +9,8 @@ import click
 
 from cilium_py.cli.context import Settings, output_option, say, settings, show
 from cilium_py.cli.groups import Group
+from cilium_py.cli.parameters import time_option
 from cilium_py.cli.survey import live, survey_of
-from cilium_py.errors import WrongUsage
 from cilium_py.explain.cost import SORTS, Cost, costs
 from cilium_py.explain.known import Known
 from cilium_py.schema import Table
@@ -53,23 +53,9 @@ TEXT = Table(
 )
 
 
-def seconds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> float | None:
-    if text is None:
-        return None
-    from cilium_py.health.durations import seconds as parse
-
-    found = parse(text)
-    if not 0 < found <= LONGEST:
-        raise WrongUsage(f"--interval {text}: not between 0 and an hour", "5s, say")
-    return found
-
-
 @stats.command("report")
 @click.option("--sort", type=click.Choice([*SORTS]), default="total", show_default=True, help="the highest first")
-@click.option(
-    "--interval", metavar="DURATION", callback=seconds,
-    help="count for so long, and only that; else since the programs were loaded",
-)  # fmt: skip
+@time_option("--interval", None, "count for so long, and only that; else since the programs were loaded", most=LONGEST)
 @click.option("--device", metavar="NAME", help="of this interface alone")
 @click.option("--endpoint", metavar="ID|POD", help="of this endpoint alone, by id or pod")
 @click.option("--all", "every", is_flag=True, help="also what did not run")

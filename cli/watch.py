@@ -9,16 +9,17 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cilium_py.cli.context import Settings, say, settings
+from cilium_py.cli.parameters import time_option
 from cilium_py.cli.select import SelectingCommand, asked, narrowed
 from cilium_py.errors import MapMissing, WrongUsage
-from cilium_py.schema import Line, MapDef
+from cilium_py.schema import Line, Table
 from cilium_py.schema.derived import Left, Since
 
 if TYPE_CHECKING:
@@ -33,21 +34,7 @@ LEAST_INTERVAL = 0.05
 def interval_option(function: Any) -> Any:
     """--interval and --rounds, passed as `interval` (seconds) and `rounds`."""
     function = click.option("--rounds", type=click.IntRange(1), metavar="N", help="end after looking N times")(function)
-    return click.option(
-        "--interval", default="1s", metavar="DURATION", callback=_interval, help="time between two looks [1s]"
-    )(function)
-
-
-def _interval(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
-    from cilium_py.select.literals import duration
-
-    try:
-        seconds = duration(text)
-    except WrongUsage as error:
-        raise WrongUsage(f"--interval: {error.message}", error.hint) from None
-    if not LEAST_INTERVAL <= seconds <= 86400:
-        raise WrongUsage(f"--interval {text}: not between {LEAST_INTERVAL:g}s and 1d")
-    return seconds
+    return time_option("--interval", "1s", "time between two looks", least=LEAST_INTERVAL)(function)
 
 
 def looks(interval: float, rounds: int | None) -> Iterator[None]:
@@ -118,25 +105,37 @@ def watch_command(target: Target) -> click.Command:
     @table_words(target)
     @interval_option
     @click.option("--every-change", is_flag=True, help="changes of counters and times too")
-    @click.option("-o", "--output", metavar="FORMAT", help="text or jsonl [text at a terminal, else jsonl]")
+    @format_option
     @settings
     def command(
         where: Settings, interval: float, rounds: int | None, every_change: bool, output: str | None, table: Words = ()
     ) -> None:
-        if output not in (None, "text", "jsonl"):
-            raise WrongUsage(f"-o {output}: a watch has no end", "text or jsonl")
-        as_text = output == "text" or (output is None and sys.stdout.isatty())
-        where.must_be_live()
-        definition = target.definition
-        written = _text(definition) if as_text else _json
-        try:
-            for change in _changes(target, where, table, interval, rounds, every_change):
-                print(written(change))
-                sys.stdout.flush()
-        except KeyboardInterrupt:
-            return
+        changes = _changes(target, where, table, interval, rounds, every_change)
+        show_changes(where, changes, output, target.definition.text)
 
     return command
+
+
+format_option = click.option(
+    "-o", "--output", metavar="FORMAT", help="text or jsonl [text at a terminal, else jsonl]"
+)  # fmt: skip
+
+
+def show_changes(
+    where: Settings, changes: Iterable[Change[Any]], output: str | None, shape: Table[Any] | Line[Any]
+) -> None:  # fmt: skip
+    """Write changes as they come, until Ctrl-C."""
+    if output not in (None, "text", "jsonl"):
+        raise WrongUsage(f"-o {output}: a watch has no end", "text or jsonl")
+    where.must_be_live()
+    as_text = output == "text" or (output is None and sys.stdout.isatty())
+    written = _text(shape) if as_text else _json
+    try:
+        for change in changes:
+            print(written(change))
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return
 
 
 def _changes(
@@ -171,10 +170,8 @@ def _plain(change: Change[Any]) -> dict[str, Any]:
     return {name: before[name] for name in change.before}
 
 
-def _text(definition: MapDef[Any]) -> Callable[[Change[Any]], str]:
+def _text(shape: Table[Any] | Line[Any]) -> Callable[[Change[Any]], str]:
     from cilium_py.select.selection import text_of
-
-    shape = definition.text
 
     def text(change: Change[Any]) -> str:
         line = shape.line(change.row) if isinstance(shape, Line) else "  ".join(shape.cells(change.row))

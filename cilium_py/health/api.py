@@ -11,8 +11,8 @@ from typing import Any
 from cilium_py.endpoint.overview import overview
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.paths import NodePaths
+from cilium_py.schema import duration
 
-from . import durations
 from .metrics import Metrics
 from .prober import Prober
 from .webserver import Request, Response, Routes, as_json, problem
@@ -49,7 +49,7 @@ class Api:
             {
                 "cilium": {"cilium": state},
                 "system-load": dict(zip(("last1min", "last5min", "last15min"), loads, strict=True)),
-                "uptime": durations.of_seconds(time.monotonic() - self._started),
+                "uptime": duration.of_seconds(time.monotonic() - self._started),
             }
         )
 
@@ -59,7 +59,7 @@ class Api:
     async def probe(self, request: Request) -> Response:
         """Probe everything now, for at most `timeout`, and answer with what there is then."""
         try:
-            timeout = durations.seconds(request.query.get("timeout", f"{DEFAULT_TIMEOUT}s"))
+            timeout = duration.seconds(request.query.get("timeout", f"{DEFAULT_TIMEOUT}s"))
         except WrongUsage as error:
             return problem(HTTPStatus.BAD_REQUEST, error.message)
         await self.prober.probe_all(min(timeout, LONGEST_TIMEOUT))

@@ -10,8 +10,8 @@ from typing import Any
 
 from cilium_py.errors import CiliumPyError
 from cilium_py.paths import NodePaths
+from cilium_py.schema import duration
 
-from . import durations
 from .history import Summary
 from .model import Report
 
@@ -59,7 +59,7 @@ class Client:
 
     def probe(self, timeout: float) -> Report:
         """Have everything probed now, and wait so many seconds at most."""
-        query = f"?timeout={durations.of_seconds(timeout)}"
+        query = f"?timeout={duration.of_seconds(timeout)}"
         return Report.read(self._ask("PUT", f"/v1beta/status/probe{query}", timeout + PATIENCE))
 
     def healthz(self) -> dict[str, Any]:  # the document as it came

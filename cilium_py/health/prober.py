@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from cilium_py.schema import duration
 from cilium_py.schema.timestamp import NS, rfc3339
 
-from . import durations, echo
+from . import echo
 from . import hello as http
 from .echo import Echo, LargeLost
 from .history import History
@@ -93,7 +94,7 @@ class Prober:
         """What is known now."""
         return Report(
             self.began,
-            durations.of_seconds(self.interval),
+            duration.of_seconds(self.interval),
             self.local,
             tuple(
                 NodeReport(target.name, self._addresses(target.host), self._addresses(target.endpoint))

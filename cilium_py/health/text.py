@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
-from . import durations
+from cilium_py.schema import duration
+
 from .model import Addresses, NodeReport, Outcome, Path, Report
 from .verdict import State, count, is_healthy, of_node, of_outcome, swallows
 
@@ -131,7 +132,7 @@ def _side(name: str, side: Addresses | None) -> Iterator[Line]:
 
 
 def _outcome(what: str, outcome: Outcome) -> Line:
-    found = f"OK, RTT={durations.text(outcome.latency)}" if outcome.ok else outcome.status
+    found = f"OK, RTT={duration.text(outcome.latency)}" if outcome.ok else outcome.status
     return (f"      {what}:", found, f"(Last probed: {outcome.last_probed})")
 
 

@@ -5,26 +5,14 @@ from __future__ import annotations
 import re
 
 from cilium_py.errors import WrongUsage
+from cilium_py.schema.duration import seconds
 from cilium_py.schema.text import number, parse_ip, parse_mac, parse_prefix, protocol_name, unmapped
 from cilium_py.select.fields import Field, Kind
 from cilium_py.select.tree import Compare, Covers, Has, Like, Missing, Node, Operator, Within, all_of
 
 MOST = (1 << 64) - 1
-UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
-PIECE = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|[smhdw])")
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
-
-
-def duration(text: str) -> float:
-    """Seconds of 90, 90s, 5m, 1h30m, 2d or 250ms. Raises WrongUsage."""
-    if re.fullmatch(r"\d{1,18}(\.\d{1,9})?", text):
-        return float(text) if "." in text else int(text)
-    pieces = PIECE.findall(text)
-    if not pieces or len(text) > 40 or "".join(count + unit for count, unit in pieces) != text:
-        raise WrongUsage(f"{text!r} is not a duration", "give one like 90s, 5m, 1h30m or 2d")
-    seconds = sum(float(count) * UNITS[unit] for count, unit in pieces)
-    return int(seconds) if seconds == int(seconds) else seconds
 
 
 def integer(text: str) -> int:
@@ -61,7 +49,7 @@ def compared(field: Field, operator: Operator, text: str) -> Node:
         case Kind.DECIMAL:
             return Compare(field, operator, decimal(text))
         case Kind.TIME:
-            return Compare(field, operator, duration(text))
+            return Compare(field, operator, seconds(text))
         case _ if ordered:
             raise WrongUsage(f"{field.name} is {field.kind.value}: it has no order", "== and != compare it")
     return one_of(field, text)
@@ -80,7 +68,7 @@ def one_of(field: Field, text: str) -> Node:
         case Kind.DECIMAL:
             return Compare(field, "==", decimal(text))
         case Kind.TIME:
-            return Compare(field, "==", duration(text))
+            return Compare(field, "==", seconds(text))
         case Kind.TEXT:
             return Compare(field, "==", protocol(field, text))
         case Kind.FLAG:

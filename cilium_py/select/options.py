@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cilium_py.errors import WrongUsage
+from cilium_py.schema.duration import seconds
 from cilium_py.select import literals
 from cilium_py.select.fields import Field, Fields, Kind
 from cilium_py.select.tree import And, Compare, Has, Node, Not, Or, Within, all_of, any_of
@@ -149,11 +150,11 @@ def backend(text: str, fields: Fields, directory: Directory) -> Node:
 
 
 def longer(field: Field, text: str) -> Node:
-    return Compare(field, ">", literals.duration(text))
+    return Compare(field, ">", seconds(text))
 
 
 def sooner(field: Field, text: str) -> Node:
-    return Compare(field, "<", literals.duration(text))
+    return Compare(field, "<", seconds(text))
 
 
 OPTIONS = (

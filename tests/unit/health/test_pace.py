@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cilium_py.errors import WrongUsage
-from cilium_py.health import durations
 from cilium_py.health.history import KEPT, LOST, History, Series, quantile
 from cilium_py.health.schedule import Schedule
+from cilium_py.schema import duration
 
 
 @pytest.mark.parametrize(
@@ -22,26 +22,27 @@ from cilium_py.health.schedule import Schedule
     ],
 )  # fmt: skip
 def test_text_of_a_duration(nanoseconds: int, shown: str) -> None:
-    assert durations.text(nanoseconds) == shown
+    assert duration.text(nanoseconds) == shown
 
 
 @given(st.integers(0, 10**15))
 def test_text_can_be_read(nanoseconds: int) -> None:
-    shown = durations.text(nanoseconds)
-    assert durations.seconds(shown) == pytest.approx(nanoseconds / 1e9)
+    shown = duration.text(nanoseconds)
+    assert duration.seconds(shown) == pytest.approx(nanoseconds / 1e9)
 
 
 @pytest.mark.parametrize(
-    ("written", "seconds"), [("10", 10), ("0.5", 0.5), ("500ms", 0.5), ("1m30s", 90), ("2us", 2e-6)]
+    ("written", "seconds"),
+    [("10", 10), ("0.5", 0.5), ("500ms", 0.5), ("1m30s", 90), ("2us", 2e-6), (".5h", 1800), ("1w2d", 777600)],
 )
 def test_reading(written: str, seconds: float) -> None:
-    assert durations.seconds(written) == pytest.approx(seconds)
+    assert duration.seconds(written) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("written", ["", "s", "5 s", "-1s", "1y", "1s!", "1e3", "nan"])
 def test_not_a_duration(written: str) -> None:
     with pytest.raises(WrongUsage):
-        durations.seconds(written)
+        duration.seconds(written)
 
 
 @pytest.mark.parametrize(

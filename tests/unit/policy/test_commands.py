@@ -160,3 +160,18 @@ def test_packets_have_right_checksums(source: str, destination: str, protocol: i
     covered = b"" if protocol == 1 else ends + struct.pack(">II", len(load), protocol)
     if protocol != 132:
         assert checksum(covered + load) == 0
+
+
+@pytest.mark.parametrize("words", ["list", "get", "get k8s:a=b", "selectors", "delete --all --yes", "wait 5"])
+def test_without_a_node_there_are_no_rules(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--bpf-root", str(tmp_path / "bpf"), "--state-dir", str(tmp_path / "state")]
+    assert run(lambda: cilium_py.main([*where, "policy", *words.split()], standalone_mode=False)) == 1
+    assert f"error: {tmp_path}/state/node.json: no node here\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--max-wait-time", "--sleep-time", "--fail-wait-time"])
+@pytest.mark.parametrize("text", ["-1", "soon", "2d"])
+def test_how_long_to_wait_is_a_duration(node: NodePaths, option: str, text: str) -> None:
+    words = ["--state-dir", str(node.state_dir), "policy", "wait", "5", option, text]
+    with pytest.raises(WrongUsage, match=option):
+        CliRunner().invoke(cilium_py, words, catch_exceptions=False, standalone_mode=False)

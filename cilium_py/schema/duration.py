@@ -1,4 +1,4 @@
-"""Durations as Go writes them: 1m14s, 672.6µs, 0s."""
+"""Durations: written as Go does (1m14s, 672.6µs, 0s), read in days and weeks too."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import re
 
 from cilium_py.errors import WrongUsage
 
-NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-SECOND = NS["s"]
-
-_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+SECOND, HOUR = 10**9, 3600 * 10**9
+NS = {
+    "ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": SECOND, "m": 60 * SECOND, "h": HOUR, "d": 24 * HOUR,
+    "w": 168 * HOUR,
+}  # fmt: skip
+_NUMBER = r"[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}"
+_PART = re.compile(rf"({_NUMBER})(ns|us|µs|ms|[smhdw])")
+LONGEST = 40
+"""Characters."""
 
 
 def text(nanoseconds: int) -> str:
@@ -33,12 +38,12 @@ def of_seconds(seconds: float) -> str:
 
 
 def seconds(written: str) -> float:
-    """Read `1m30s` or `500ms`; a bare number counts seconds. Raises WrongUsage."""
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
+    """Read `1m30s`, `500ms` or `2d`; a bare number counts seconds. Raises WrongUsage."""
+    if re.fullmatch(_NUMBER, written):
         return float(written)
     parts = _PART.findall(written)
-    if not parts or "".join(number + unit for number, unit in parts) != written:
-        raise WrongUsage(f"{written!r}: not a duration", hint="write 500ms, 10s or 1m30s")
+    if not parts or len(written) > LONGEST or "".join(number + unit for number, unit in parts) != written:
+        raise WrongUsage(f"{written!r} is not a duration", "give one like 500ms, 90s, 1h30m or 2d")
     return sum(float(number) * NS[unit] for number, unit in parts) / SECOND
 
 
