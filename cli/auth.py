@@ -23,7 +23,8 @@ def flush(where: Settings, yes: bool, dry_run: bool, output: str | None) -> None
     cilium-py bpf auth flush --dry-run
     cilium-py bpf auth flush --yes
     """
-    where.output(output)  # taken, as cilium-dbg takes it, and checked; there is nothing to format
+    if not where.compat:
+        where.output(output)  # taken, as cilium-dbg takes it, and checked; there is nothing to format
     if not dry_run:
         confirm("Delete every entry of mutual authentication?", yes)
     for table in writing(Family(MAP, where.pins), read_only=dry_run):

@@ -70,8 +70,8 @@ def list_(
     """
     is_wide = output == "wide" and not where.compat
     form = where.output(None if is_wide else output)
-    if where.compat and table[:1] == ("global",):
-        table = ("global",)
+    if where.compat:
+        table = table[:1] if table[:1] == ("global",) else table or ("",)
     scope, sources = scope_of(table, agent_options(where))
     family = Family(MAP, where.pins, layout)
     if is_wide:

@@ -55,6 +55,8 @@ def list_(where: Settings, table: tuple[str, ...], output: str | None, layout: s
     cilium-py bpf nat list -o jsonl | jq -r 'select(.age > 86400).source' | sort | uniq -c
     """
     form = where.output(output)
+    if where.compat and table == ("global",):
+        raise WrongUsage("'global': no word that cilium-dbg knows here", "leave it out")
     scope, sources = scope_of(table)
     family = Family(MAP, where.pins, layout)
     columns = None if form.compat and not form.is_text else ages(where)
@@ -92,7 +94,7 @@ def flush_(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) ->
     cilium-py bpf nat flush --dry-run
     cilium-py bpf nat flush --yes
     """
-    scope, sources = scope_of(table)
+    scope, sources = scope_of(() if where.compat else table)
     family = Family(MAP, where.pins)
     flush(family, yes=yes, dry_run=dry_run, scope=scope, sources=seen(where, sources))
 

@@ -43,7 +43,7 @@ def list_(where: Settings, output: str | None) -> None:
     if form.compat and not form.is_text:
         from cilium_py.render.compat import write_document
 
-        write_document(sys.stdout.buffer, form, {name(use): list(map(str, use.endpoints)) for use in found})
+        write_document(sys.stdout.buffer, form, {name(use): sorted(map(str, use.endpoints)) for use in found})
     elif form.is_text and not asked().is_given:
         write_text(lines(TITLES, cells(found), titles_when_empty=False))
     else:

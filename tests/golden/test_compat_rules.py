@@ -222,3 +222,25 @@ def test_help_in_place_of_a_command(compat: Callable[..., Outcome], words: str, 
         return
     assert outcome.code == 0
     assert outcome.stdout.splitlines()[:4] == [first, "", "Usage:", f"  {usage}"]
+
+
+NAT = (Made("cilium_snat_v4_external", []), Made("cilium_snat_v6_external", []))
+CT = tuple(Made(f"cilium_ct{kind}_global~empty", []) for kind in ("4", "_any4", "6", "_any6"))
+FLUSHED = "".join(f"Flushed 0 entries from /sys/fs/bpf/tc/globals/{made.pin}\n" for made in NAT)
+
+
+@pytest.mark.parametrize(
+    ("words", "maps", "stdout"),
+    [
+        ("ct list", CT, ""),
+        ("ct list global more", CT, "\n" * 4),
+        ("nat list global -o json", NAT, ""),
+        ("nat list -o json", NAT, "[]\n\n"),
+        ("nat flush cluster 3", NAT, FLUSHED),
+        ("auth flush -o xml", (Made("cilium_auth_map~empty", []),), "Flushed 0 entries\n"),
+    ],
+)
+def test_words_that_choose_a_table(
+    compat: Callable[..., Outcome], words: str, maps: tuple[Made, ...], stdout: str
+) -> None:
+    assert compat(words, *maps).stdout == stdout
