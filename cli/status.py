@@ -29,8 +29,8 @@ def status(where: Settings, output: str | None) -> int:
     found = overview(where.paths) if where.recording is None else answers.node(where.paths)
     cluster = report_of(where)
     if form.is_text:
-        for name, value in _lines(found):
-            click.echo(f"{name + ':':<14}{value}")
+        for name, value in lines(found):
+            click.echo(f"{name + ':':<18}{value}")
         if cluster is not None:
             from cilium_py.health import text
 
@@ -42,7 +42,7 @@ def status(where: Settings, output: str | None) -> int:
     return 1 if found.problems else 0
 
 
-def _lines(found: Overview) -> list[tuple[str, str]]:
+def lines(found: Overview) -> list[tuple[str, str]]:
     lines = [("Node", found.node + (f" (netns {found.netns})" if found.netns else ""))]
     for name, own, router, pods in (
         ("IPv4", found.ipv4, found.ipv4_router, found.ipv4_pods),
@@ -51,10 +51,14 @@ def _lines(found: Overview) -> list[tuple[str, str]]:
         lines.append((name, f"{own}, router {router}, pods {pods}" if own else "Disabled"))
     states = ", ".join(f"{count} {state}" for state, count in found.endpoints.items())
     lines += [
-        ("BPF", f"{found.bpf_root}: {found.maps} maps, {found.programs} programs attached"),
+        ("BPF", f"{found.bpf_root}: {counted(found.maps, 'map')}, {counted(found.programs, 'program')} attached"),
         ("State", found.state_dir),
         ("Identities", str(found.identities)),
         ("Endpoints", states or "none"),
-        ("Health", "OK" if not found.problems else f"{len(found.problems)} problems"),
+        ("Node health", counted(len(found.problems), "problem") if found.problems else "OK"),
     ]
     return [*lines, *(("Problem", problem) for problem in found.problems)]
+
+
+def counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"

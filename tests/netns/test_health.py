@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from cilium_py.errors import CiliumPyError
-from cilium_py.health import durations, endpoint, pidfile, verdict
+from cilium_py.health import endpoint, pidfile, verdict
 from cilium_py.health.client import Client, NoProber, own_socket
 from cilium_py.health.diagnosis import diagnose
 from cilium_py.health.model import Report
 from cilium_py.health.verdict import State
 from cilium_py.lab import Lab, build, command, health, teardown
 from cilium_py.node.entries import IPCACHE_MAP
+from cilium_py.schema import duration
 from tests.netns.conftest import cilium_on
 
 QUICK = ("--base-interval", "200ms", "--deadline", "500ms", "--refresh", "100ms")
@@ -124,7 +125,8 @@ def test_commands(nodes: Lab) -> None:
 
 def test_status_of_the_node_includes_it(nodes: Lab) -> None:
     cilium = cilium_on(nodes, "node1")
-    assert cilium("status").stdout.splitlines()[-1].startswith("Cluster health:   3/3 reachable")
+    own, cluster = cilium("status").stdout.splitlines()[-2:]
+    assert (own, cluster.partition(" (")[0]) == ("Node health:      OK", "Cluster health:   3/3 reachable")
     document = json.loads(cilium("status", "-o", "json").stdout)
     assert [entry["name"] for entry in document["cluster_health"]["nodes"]] == ["node1", "node2", "node3"]
     [own] = json.loads(cilium("endpoint", "health", "-o", "json", "pod-name:cilium-health").stdout)
@@ -320,7 +322,7 @@ def test_probe_now(nodes: Lab) -> None:
     assert time.monotonic() - started < 2.0
     assert found.timestamp > before.timestamp
     assert verdict.exit_code(found) == verdict.ALL_REACHABLE
-    assert durations.seconds(found.interval) == pytest.approx(0.2 * 2.565, abs=0.01)
+    assert duration.seconds(found.interval) == pytest.approx(0.2 * 2.565, abs=0.01)
 
 
 def test_what_is_private_is_private(nodes: Lab) -> None:
