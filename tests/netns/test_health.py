@@ -126,7 +126,7 @@ def test_commands(nodes: Lab) -> None:
 def test_status_of_the_node_includes_it(nodes: Lab) -> None:
     cilium = cilium_on(nodes, "node1")
     own, cluster = cilium("status").stdout.splitlines()[-2:]
-    assert (own, cluster.partition(" (")[0]) == ("Node health:      OK", "Cluster health:   3/3 reachable")
+    assert (own, cluster.partition(" (")[0].rstrip()) == ("Node health:      OK", "Cluster health:   3/3 reachable")
     document = json.loads(cilium("status", "-o", "json").stdout)
     assert [entry["name"] for entry in document["cluster_health"]["nodes"]] == ["node1", "node2", "node3"]
     [own] = json.loads(cilium("endpoint", "health", "-o", "json", "pod-name:cilium-health").stdout)
