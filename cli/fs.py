@@ -12,6 +12,7 @@ from cilium_py.cli.groups import Group
 from cilium_py.errors import CiliumPyError
 from cilium_py.node.mounts import Mount, bpf_mounts, mount_of
 from cilium_py.schema import GoStruct, GoType, Line
+from cilium_py.schema.golang import Nil
 
 MOUNT = GoType(
     "MountID", "ParentID", "StDev", "Root", "MountPoint", "MountOptions", "OptionalFields", "FilesystemType",
@@ -45,16 +46,15 @@ def show_(where: Settings, output: str | None) -> None:
     if form.compat and not form.is_text:
         from cilium_py.render.compat import write_document
 
-        write_document(sys.stdout.buffer, form, go_mount(mounts[0], form.format))
+        write_document(sys.stdout.buffer, form, go_mount(mounts[0]))
         return
     show(form, mounts, Mount, Line(text))
 
 
-def go_mount(mount: Mount, form: str) -> GoStruct:
-    """As cilium-dbg has it; a slice without elements is nil, which its YAML shows as an empty list."""
+def go_mount(mount: Mount) -> GoStruct:
+    """As cilium-dbg has it; a slice without elements is nil."""
     *before, optional, kind, source, super_options = mount
-    fields = optional or ([] if form == "yaml" else None)
-    return MOUNT(*before, fields, kind, source, super_options)
+    return MOUNT(*before, optional or Nil(), kind, source, super_options)
 
 
 def text(mount: Mount) -> str:

@@ -32,6 +32,7 @@ from cilium_py.maps.multicast import (
 )
 from cilium_py.render import Output
 from cilium_py.schema import Address, Table
+from cilium_py.schema.golang import Nil
 from cilium_py.schema.text import ip
 from cilium_py.table import OpenTable, explained, open_source
 
@@ -162,7 +163,7 @@ def show_as_cilium_dbg(form: Output, rows: list[Row]) -> None:
     from cilium_py.render.compat import write_document
 
     document = [compat_group(row) for row in rows]
-    write_document(sys.stdout.buffer, form, None if not document and form.format != "yaml" else document)
+    write_document(sys.stdout.buffer, form, document or Nil())
 
 
 @subscriber.command("add", cls=StrictCommand)

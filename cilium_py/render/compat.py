@@ -15,7 +15,7 @@ from cilium_py.render import gojson, goyaml, tabular
 from cilium_py.render.output import Output
 from cilium_py.render.stream import chunks
 from cilium_py.schema import GoList, GoTable, MapDef
-from cilium_py.schema.golang import GoStruct, Pair
+from cilium_py.schema.golang import GoStruct, Nil, Pair
 
 
 def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Iterable[Iterable[Pair]]) -> None:
@@ -104,13 +104,13 @@ def _write_list(stream: BinaryIO, output: Output, shape: GoList[Any], entries: I
     if output.format == "jsonpath" and output.template:
         found = list(items)
         if found or not shape.silent_when_empty:
-            write_document(stream, output, found)
+            write_document(stream, output, found or (Nil() if shape.nil_when_empty else []))
         return
     first = next(items, None)
     if first is None and shape.silent_when_empty:
         return
     if first is None:
-        write_document(stream, output, None if shape.nil_when_empty and output.format != "yaml" else [])
+        write_document(stream, output, Nil() if shape.nil_when_empty else [])
     elif output.format == "yaml":
         for item in chain([first], items):
             stream.write(goyaml.document([yaml_shape(item)]).encode())

@@ -9,7 +9,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
-from cilium_py.schema.golang import Blob, GoStruct, Marshaled, Named
+from cilium_py.schema.golang import Blob, GoStruct, Marshaled, Named, Nil
 
 HTML = str.maketrans({
     "<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029",
@@ -37,7 +37,7 @@ def _json(value: Any, newline: str, step: str, colon: str) -> str:
         return _quoted(value)
     if isinstance(value, int):
         return ("true" if value else "false") if isinstance(value, bool) else int.__repr__(value)
-    if value is None:
+    if value is None or isinstance(value, Nil):
         return "null"
     if isinstance(value, float):
         return json.dumps(value)

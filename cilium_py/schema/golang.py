@@ -66,6 +66,12 @@ class Blob(bytes):
     __slots__ = ()
 
 
+class Nil(list[Any]):
+    """A Go slice that is nil: null in JSON, like an empty one everywhere else."""
+
+    __slots__ = ()
+
+
 class GoField(NamedTuple):
     """A field of a Go struct; `json` is the name in its tag. An embedded struct is dissolved in JSON."""
 
