@@ -8,10 +8,25 @@
 #include "policy.h"
 #include "policy_log.h"
 
+/* Have the peers done what the verdict asks for? A sender at an unknown address cannot have. */
+__verified_alone int admit_authenticated(bool ipv6, bool egress, __u32 peer_label,
+					 const union v6addr *peer, struct policy_verdict *verdict)
+{
+	const struct remote_endpoint_info *remote;
+
+	if (!peer || !verdict)
+		return 0;
+	remote = ipcache_lookup(peer, ipv6);
+	if (remote || egress)
+		verdict->code = auth_lookup(security_label, peer_label, remote, verdict->auth_type);
+	else
+		verdict->auth_type = 0;
+	return 0;
+}
+
 static __always_inline int admit_packet(struct __sk_buff *ctx, bool ipv6, bool egress,
 					__u32 peer_label, const union v6addr *peer, __s8 *ext_err)
 {
-	const struct remote_endpoint_info *remote;
 	union ct_buffer *buffer = ct_buffer(ipv6);
 	struct policy_verdict verdict = {};
 	struct policy_query query = {};
@@ -29,15 +44,9 @@ static __always_inline int admit_packet(struct __sk_buff *ctx, bool ipv6, bool e
 	query.later_fragment = ct_later_fragment(buffer);
 
 	policy_decide(ctx, &query, &verdict);
-	if (verdict.code == DROP_POLICY_AUTH_REQUIRED) {
+	if (unlikely(verdict.code == DROP_POLICY_AUTH_REQUIRED)) {
 		*ext_err = verdict.auth_type;
-		remote = ipcache_lookup(peer, ipv6);
-		/* A sender at an unknown address cannot have authenticated. */
-		if (remote || egress)
-			verdict.code =
-				auth_lookup(security_label, peer_label, remote, verdict.auth_type);
-		else
-			verdict.auth_type = 0;
+		admit_authenticated(ipv6, egress, peer_label, peer, &verdict);
 	}
 	if (verdict.code != TC_ACT_OK || packet->status != CT_ESTABLISHED)
 		send_policy_verdict(ctx, &query, &verdict);

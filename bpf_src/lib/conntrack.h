@@ -231,9 +231,8 @@ static __always_inline int ct_insert_pair(struct __sk_buff *ctx, bool ipv6, enum
 
 	if (!buffer || !state || !ext_err)
 		return DROP_CT_CREATE_FAILED;
-	ct_entry_init(&entry, state, src_label, ct_protocol(buffer, ipv6) == IPPROTO_TCP, dir);
-	if (unlikely(buffer->packet.state.beside))
-		entry.last_rx_report = entry.last_tx_report = 0;
+	ct_entry_init(&entry, state, src_label, ct_protocol(buffer, ipv6) == IPPROTO_TCP, dir,
+		      buffer->packet.state.beside);
 	ret = ct_insert_related(buffer, ipv6, &entry, ext_err);
 	if (IS_ERR(ret))
 		return ret;

@@ -143,26 +143,6 @@ static __always_inline struct ct_state ct_entry_state(const struct ct_entry *ent
 	};
 }
 
-/* A fresh entry; only the fields that the state names and the first packet's are set. */
-static __always_inline void ct_entry_init(struct ct_entry *entry, const struct ct_state *state,
-					  __u32 src_label, bool tcp, enum ct_dir dir)
-{
-	__u32 now = ct_now();
-
-	entry->rev_nat_index = state->rev_nat_index;
-	entry->lb_loopback = state->loopback;
-	entry->proxy_redirect = state->proxy_redirect;
-	entry->src_sec_id = src_label;
-	entry->lifetime = now + ct_lifetime(entry, tcp, dir);
-	if (dir == CT_INGRESS) {
-		entry->rx_flags_seen = tcp ? TCP_SYN : 0;
-		entry->last_rx_report = now;
-	} else {
-		entry->tx_flags_seen = tcp ? TCP_SYN : 0;
-		entry->last_tx_report = now;
-	}
-}
-
 /*
  * Both sides may have opened a connection between the same ports: one when the other's had ended.
  * Packets of either are replies then, and find the entry of the other. An entry beside which there
@@ -181,4 +161,27 @@ static __always_inline bool ct_entry_alone(const struct ct_entry *entry, enum ct
 {
 	return !entry->rev_nat_index &&
 	       (dir == CT_INGRESS ? entry->last_rx_report : entry->last_tx_report);
+}
+
+/*
+ * A fresh entry; only the fields that the state names and the first packet's are set. beside: there
+ * may be another one, see above.
+ */
+static __always_inline void ct_entry_init(struct ct_entry *entry, const struct ct_state *state,
+					  __u32 src_label, bool tcp, enum ct_dir dir, bool beside)
+{
+	__u32 now = ct_now(), reported = now * !beside;
+
+	entry->rev_nat_index = state->rev_nat_index;
+	entry->lb_loopback = state->loopback;
+	entry->proxy_redirect = state->proxy_redirect;
+	entry->src_sec_id = src_label;
+	entry->lifetime = now + ct_lifetime(entry, tcp, dir);
+	if (dir == CT_INGRESS) {
+		entry->rx_flags_seen = tcp ? TCP_SYN : 0;
+		entry->last_rx_report = reported;
+	} else {
+		entry->tx_flags_seen = tcp ? TCP_SYN : 0;
+		entry->last_tx_report = reported;
+	}
 }

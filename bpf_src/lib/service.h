@@ -73,7 +73,7 @@ static __always_inline int service_track(struct __sk_buff *ctx, union ct_buffer 
 		entry->backend_id = id;
 		return 0;
 	}
-	ct_entry_init(&new, &state, UNKNOWN_ID, tcp, CT_SERVICE);
+	ct_entry_init(&new, &state, UNKNOWN_ID, tcp, CT_SERVICE, false);
 	new.backend_id = id;
 	if (enable_conntrack_accounting) {
 		new.packets = 1;
