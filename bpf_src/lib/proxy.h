@@ -34,9 +34,7 @@ static __always_inline int redirect_to_proxy_hairpin(struct __sk_buff *ctx, bool
 	int ret;
 
 	ret = l3(ctx, ipv6, own_mac.addr, host_mac.addr, ext_err);
-	if (ret)
-		return ret;
 	ctx->mark = MARK_MAGIC_TO_PROXY | (__u32)proxy_port << 16;
 	ctx_store(ctx, CB_PROXY_MAGIC, ctx->mark);
-	return ctx_redirect(ctx, cilium_net_ifindex, 0);
+	return ret ? ret : ctx_redirect(ctx, cilium_net_ifindex, 0);
 }
