@@ -131,7 +131,7 @@ def monitor(
             say(source.describe())
             say("Press Ctrl-C to quit")
             run.run()
-        losses = source.losses
+        losses, failure = source.losses, source.failure
     if run.tally is not None:
         _show_counts(run.tally, as_json)
     unknown = f", {run.unknown} of an unknown form" if run.unknown else ""
@@ -139,6 +139,8 @@ def monitor(
         f"{run.shown} events {'shown' if run.tally is None else 'counted'} of {run.seen}{unknown}; "
         f"lost: {losses.kernel} in the kernel, {losses.reader} in the reader"
     )
+    if failure is not None:
+        raise failure
     return PARTIAL if any(losses) else 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cilium_py.bpf.perf import Sample
-from cilium_py.errors import CiliumPyError, NotPermitted
+from cilium_py.errors import CiliumPyError, NotPermitted, Partial
 from cilium_py.monitor.gob import BadGob, Decoder
 from cilium_py.monitor.source import Losses
 
@@ -29,6 +29,7 @@ class AgentSource:
         self._decoder = Decoder()
         self._lost = 0
         self._ended = False
+        self.failure: Partial | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -52,8 +53,13 @@ class AgentSource:
         ready, _, _ = select.select([self._connection], [], [], seconds)
         if not ready:
             return []
-        data = self._connection.recv(CHUNK)
+        try:
+            data = self._connection.recv(CHUNK)
+        except ConnectionResetError:
+            data = b""
         if not data:
+            if not self._ended:
+                self.failure = Partial(f"{self._path}: the agent closed it, no more events come", "run it again")
             self._ended = True
             return []
         now = time.time_ns()

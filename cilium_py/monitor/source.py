@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, Self
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.perf import PAGE, Block, PerfReader, Sample, count, online_cpus, samples
-from cilium_py.errors import CiliumPyError, LayoutMismatch, NotPermitted
+from cilium_py.errors import CiliumPyError, LayoutMismatch, NotPermitted, Partial
 from cilium_py.libbpf.constants import MapType
 from cilium_py.monitor.readers import readers
 from cilium_py.table import explained
@@ -51,6 +51,10 @@ class Source(Protocol):
     def ended(self) -> bool:
         """Whether no event can come any more."""
 
+    @property
+    def failure(self) -> Partial | None:
+        """What ended it, if it was not asked to end."""
+
     def stop(self) -> None:
         """Take no more events; those that were taken can still be read."""
 
@@ -59,6 +63,8 @@ class Source(Protocol):
 
 class RingSource:
     """The events of a node, from its map."""
+
+    failure: Partial | None = None
 
     def __init__(self, map: BpfMap, pages: int | None = None) -> None:
         self._map = map

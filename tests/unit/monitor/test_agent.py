@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cilium_py.cli.main import cilium_py, run
 from cilium_py.errors import CiliumPyError
 from cilium_py.monitor.agent import AgentSource
 from cilium_py.monitor.events import Agent, decode
@@ -132,6 +133,38 @@ def test_through_a_socket(agent: tuple[Path, socket.socket]) -> None:
     source.close()
     assert [(cpu, data) for _, cpu, data in found] == [(3, data), (3, AGENT_NOTICE)]
     assert source.losses == (7, 0)
+    assert source.failure is not None
+    assert str(source.failure) == f"{path}: the agent closed it, no more events come"
+
+
+def test_an_agent_that_goes_is_said(
+    agent: tuple[Path, socket.socket], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, listener = agent
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(PAYLOAD + sample(AGENT_NOTICE))
+
+    server = threading.Thread(target=serve)
+    server.start()
+    words = ["--bpf-root", str(tmp_path), "--state-dir", str(tmp_path), "monitor", "--monitor-socket", str(path)]
+    assert run(lambda: cilium_py.main(words, standalone_mode=False)) == 3
+    server.join()
+    out, err = capfd.readouterr()
+    assert "Policy updated" in out
+    assert err.splitlines()[-2] == f"error: {path}: the agent closed it, no more events come"
+
+
+def test_an_end_that_was_asked_for_is_no_failure(agent: tuple[Path, socket.socket]) -> None:
+    path, listener = agent
+    source = AgentSource.open(path)
+    source.stop()
+    listener.accept()[0].close()
+    source.read(0.1)
+    assert source.failure is None
+    source.close()
 
 
 def test_no_agent(tmp_path: Path) -> None:
