@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import click
@@ -33,9 +34,10 @@ from cilium_py.policy import entries
 from cilium_py.policy.entries import PolicyMap
 from cilium_py.policy.ports import EVERYTHING, L4, LAST_PORT, PROTOCOLS, WITH_PORTS, exactly, port_range
 from cilium_py.render import Output
+from cilium_py.render.spool import arranged
 from cilium_py.render.stream import collected
 from cilium_py.render.tabular import lines
-from cilium_py.schema import GoType, Pair, Table
+from cilium_py.schema import GoList, GoStruct, GoType, Pair, Table
 from cilium_py.schema.text import number
 from cilium_py.table import OpenTable, explained, readable
 
@@ -98,9 +100,9 @@ def get(where: Settings, endpoint: str | None, every: bool, numeric: bool, outpu
         return
     listed = ordered(found, view)
     if form.compat and not form.is_text:
-        from cilium_py.render.compat import write_document
+        from cilium_py.render.compat import write_list
 
-        write_document(sys.stdout.buffer, form, [compat_entry(*pair) for pair in listed])
+        write_list(sys.stdout.buffer, form, GoList[Row](dumped), listed)
     elif form.is_text:
         write_lines(table_lines(listed, view))
     else:
@@ -135,7 +137,7 @@ def show_all(where: Settings, form: Output, numeric: bool) -> None:
         from cilium_py.render.compat import write_document
 
         documents = (
-            OF_ENDPOINT(endpoint_text(each, view), str(each.path), [compat_entry(*pair) for pair in listed])
+            OF_ENDPOINT(endpoint_text(each, view), str(each.path), [dumped(pair) for pair in listed])
             for each, listed in contents(found, view)
         )
         for whole in collected(documents, lambda read: [read]):
@@ -155,7 +157,7 @@ def peer_of(row: Row) -> str:
     return ",".join(row.labels) or str(row.identity)
 
 
-def contents(found: list[PolicyMap], view: View) -> Iterator[tuple[PolicyMap, list[Pair]]]:
+def contents(found: list[PolicyMap], view: View) -> Iterator[tuple[PolicyMap, Iterator[Pair]]]:
     """Each map with its entries in order. An endpoint that went meanwhile is none, a map of unknown shape left out."""
     return readable(found, lambda each: ordered(each, view))
 
@@ -164,7 +166,7 @@ def rows(found: list[PolicyMap], view: View) -> Iterator[Row]:
     return (pair.row for _, listed in contents(found, view) for pair in listed)
 
 
-def block(each: PolicyMap, listed: list[Pair], view: View) -> Iterator[str]:
+def block(each: PolicyMap, listed: Iterator[Pair], view: View) -> Iterator[str]:
     """The lines of one endpoint among several."""
     yield f"Endpoint ID: {endpoint_text(each, view)}"
     yield f"Path: {each.path}"
@@ -178,11 +180,13 @@ def endpoint_text(each: PolicyMap, view: View) -> str:
     return str(each.endpoint_id or "") if view.compat else str(each.endpoint_id)
 
 
-def table_lines(listed: list[Pair], view: View) -> Iterator[str]:
+def table_lines(listed: Iterator[Pair], view: View) -> Iterator[str]:
     """One line an entry, and one for each further label of its identity."""
     titles = tuple(LABEL_TITLE if title == "IDENTITY" and not view.numeric else title for title in TITLES)
-    yield from lines(titles, (line for pair in listed for line in entry_cells(pair.row)), padded="all")
-    if not listed:
+    first = next(listed, None)
+    found = listed if first is None else chain([first], listed)
+    yield from lines(titles, (line for pair in found for line in entry_cells(pair.row)), padded="all")
+    if first is None:
         yield EMPTY
 
 
@@ -193,21 +197,37 @@ def entry_cells(row: Row) -> Iterator[tuple[str, ...]]:
         yield ("", "", label, *("" for _ in TITLES[3:]))
 
 
-def ordered(each: PolicyMap, view: View) -> list[Pair]:
-    try:
-        found = [labelled(pair, view) for pair in entries.pairs(each)]
-    except OSError as error:
-        raise explained(error, each.path) from error
+def ordered(each: PolicyMap, view: View) -> Iterator[Pair]:
+    """The entries of a map in order. It has been read when this returns."""
+    found: Iterator[Pair]
     if view.compat:
         from cilium_py.render.gosort import go_sorted
 
-        worded = (pair._replace(row=compat_row(pair.key, pair.row)) for pair in found)
-        return go_sorted(worded, lambda pair: compat_order(pair.key, pair.row))
-    return sorted(found, key=lambda pair: order(pair.row))
+        found = go_sorted(map(worded, read(each)), lambda pair: compat_order(pair.key, pair.row))
+    else:
+        found = arranged(read(each), lambda pair: order(pair.row))
+    first = next(found, None)
+    return (labelled(pair, view) for pair in (chain([first], found) if first else ()))
+
+
+def read(each: PolicyMap) -> Iterator[Pair]:
+    try:
+        yield from entries.pairs(each)
+    except OSError as error:
+        raise explained(error, each.path) from error
+
+
+def worded(pair: Pair) -> Pair:
+    return pair._replace(row=compat_row(pair.key, pair.row))
+
+
+def dumped(pair: Pair) -> GoStruct:
+    return compat_entry(*pair)
 
 
 def labelled(pair: Pair, view: View) -> Pair:
-    return pair._replace(row=pair.row._replace(labels=list(view.labels(pair.row.identity) or ())))
+    known = view.labels(pair.row.identity)
+    return pair._replace(row=pair.row._replace(labels=list(known))) if known else pair
 
 
 def write_lines(texts: Iterable[str]) -> None:

@@ -39,9 +39,9 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Itera
                 write_lines(stream, _list_lines(definition, shape, maps))
             elif shape.document_per_map:
                 for entries in maps:
-                    _write_list(stream, output, shape, entries)
+                    write_list(stream, output, shape, entries)
             else:
-                _write_list(stream, output, shape, chain.from_iterable(maps))
+                write_list(stream, output, shape, chain.from_iterable(maps))
         case None:
             raise WrongUsage(f"cilium-dbg has no command for {' '.join(definition.command)}", "leave out --compat")
 
@@ -96,7 +96,7 @@ def _list_lines(definition: MapDef[Any], shape: GoList[Any], maps: Iterable[Iter
             yield ""
 
 
-def _write_list(stream: BinaryIO, output: Output, shape: GoList[Any], entries: Iterable[Pair]) -> None:
+def write_list(stream: BinaryIO, output: Output, shape: GoList[Any], entries: Iterable[Pair]) -> None:
     """A list, item by item where the format allows it."""
     items: Iterator[Any] = (shape.item(entry) for entry in entries)
     if shape.merge:

@@ -6,8 +6,14 @@ pattern-defeating quicksort: insertion sort for short ranges, a pivot of three o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
+
+from cilium_py.render.spool import Spool, arranged
+from cilium_py.render.stream import READING, chunks
 
 T = TypeVar("T")
 
@@ -16,11 +22,36 @@ MOST_SHIFTS, MOST_SWAPS = 5, 12
 WORD = (1 << 64) - 1
 
 
-def go_sorted(items: Iterable[T], key: Callable[[T], Any]) -> list[T]:
-    """As Go's sort.Sort would order the items, given them in this order."""
-    sorting = _Sorting([(key(item), item) for item in items])
+def go_sorted(items: Iterable[T], key: Callable[[T], Any]) -> Iterator[T]:
+    """As Go's sort.Sort would order the items, given them in this order. Only their keys are all in memory.
+
+    An error while reading comes after the items that were read before it.
+    """
+    failure: Exception | None = None
+    keys: list[Any] = []
+    with Spool[list[T]]() as spool:
+        try:
+            for chunk in chunks(items):
+                keys += map(key, chunk)
+                spool.add(chunk)
+        except READING as error:
+            failure = error
+        ranks = _ranks(keys)
+        for _, item in arranged(zip(ranks, chain.from_iterable(spool), strict=True), itemgetter(0)):
+            yield item
+    if failure is not None:
+        raise failure
+
+
+def _ranks(keys: list[Any]) -> array[int]:
+    """Where each of the keys ends up. The list is emptied."""
+    sorting = _Sorting(list(zip(keys, range(len(keys)), strict=True)))
+    keys.clear()
     sorting.sort(0, len(sorting.items), len(sorting.items).bit_length())
-    return [item for _, item in sorting.items]
+    ranks = array("L", bytes(array("L").itemsize * len(sorting.items)))
+    for rank, (_, at) in enumerate(sorting.items):
+        ranks[at] = rank
+    return ranks
 
 
 class _Sorting:

@@ -95,6 +95,9 @@ class Struct(tuple[Any, ...]):  # a tuple of int and bytes, by position: no stat
     def pack(self) -> bytes:
         return self.format.pack(*self)
 
+    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
+        return type(self).unpack, (self.pack(),)
+
     def __repr__(self) -> str:
         names = (m.name for m in self.members if not isinstance(m.kind, Pad))
         return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in names)})"

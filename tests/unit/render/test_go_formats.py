@@ -135,17 +135,17 @@ def test_empty_tables() -> None:
 
 @given(st.lists(st.integers(0, 20), max_size=300))
 def test_gos_sort_sorts(numbers: list[int]) -> None:
-    assert go_sorted(numbers, lambda number: number) == sorted(numbers)
+    assert list(go_sorted(numbers, lambda number: number)) == sorted(numbers)
 
 
 @given(st.lists(st.integers(0, 3), max_size=300))
 def test_gos_sort_keeps_every_element(keys: list[int]) -> None:
     pairs = list(enumerate(keys))
-    found = go_sorted(pairs, lambda pair: pair[1])
+    found = list(go_sorted(pairs, lambda pair: pair[1]))
     assert sorted(found) == pairs
     assert [key for _, key in found] == sorted(keys)
 
 
 def test_gos_sort_of_a_short_list_is_stable() -> None:
     pairs = [(n % 2, n) for n in range(12)]
-    assert go_sorted(pairs, lambda pair: pair[0]) == sorted(pairs)
+    assert list(go_sorted(pairs, lambda pair: pair[0])) == sorted(pairs)
