@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -225,21 +226,37 @@ def list_family(
     else:
         if output.compat:
             raise WrongUsage("--sort, --limit, --columns and --stats are ours", "without --compat they work")
-        if wanted.stats:
-            from cilium_py.select import statistics
+        _list_arranged(output, family, found, selection, stats=wanted.stats)
 
-            counts = statistics.counts_of_tables(found, selection, family.definition.keep)
-            show(output, counts, statistics.Count, statistics.TEXT)
+
+def _list_arranged(
+    output: Output, family: Family[R], tables: Iterable[OpenTable[R]], selection: Selection[R], *, stats: bool
+) -> None:
+    definition = family.definition
+    if stats:
+        from cilium_py.select import statistics
+
+        counts = statistics.counts_of_tables(tables, selection, definition.keep)
+        show(output, counts, statistics.Count, statistics.TEXT)
+        return
+    if selection.columns and not selection.order and selection.limit is None:
+        from cilium_py import bulk
+        from cilium_py.select import projection
+
+        declared = projection.declared(definition, selection.columns)
+        if declared is not None and bulk.streams(output, declared):
+            reduced = projection.reduced(tables, declared.row)
+            show_family(output, replace(family, definition=declared), reduced)
             return
-        if (wanted.sort and wanted.limit is None) or len(selection.order) > 1:
-            rows = unordered(family.definition, found)
-        elif wanted.sort:
-            from cilium_py.select.first import first_rows
+    if (selection.order and selection.limit is None) or len(selection.order) > 1:
+        rows = unordered(definition, tables)
+    elif selection.order:
+        from cilium_py.select.first import first_rows
 
-            rows = first_rows(selection, found, family.definition.keep)
-        else:
-            rows = family.ordered(found)
-        show_arranged(output, rows, family.definition.row, family.definition.text, selection)
+        rows = first_rows(selection, tables, definition.keep)
+    else:
+        rows = family.ordered(tables)
+    show_arranged(output, rows, definition.row, definition.text, selection)
 
 
 def no_options_in_compat(output: Output) -> None:
@@ -302,11 +319,12 @@ def show_arranged(
     output: Output, rows: Iterable[R], row: type[R], text: Table[R] | Line[R], selection: Selection[R]
 ) -> None:
     """Write rows in the order, the number and the columns that were asked for."""
-    from cilium_py.select.selection import plain_table
+    from cilium_py.select import projection
 
     arranged = selection.arranged(rows)
     if not selection.columns:
         show(output, arranged, row, text)
         return
-    shape, cut = selection.shape(row)
-    show(output, map(cut, arranged), shape, plain_table(shape))
+    shown = projection.row_of(row, selection.columns)
+    cut = projection.cut(selection, shown)
+    show(output, map(cut, arranged), shown, projection.table_of(shown, selection.columns))

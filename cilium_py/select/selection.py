@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from cilium_py.errors import WrongUsage
 from cilium_py.render.spool import arranged
-from cilium_py.schema import InnerMap, Table
+from cilium_py.schema import InnerMap
 from cilium_py.select.fields import Field, Fields, Kind, named, reader
 from cilium_py.select.moment import Moment
 from cilium_py.select.octets import sieve_of
@@ -107,15 +107,6 @@ class Selection(Generic[R]):
 
         return key
 
-    def shape(self, row: type[R]) -> tuple[type[tuple[Any, ...]], Callable[[R], tuple[Any, ...]]]:
-        """The row type of the chosen columns, and what makes a row of it."""
-        hints = get_type_hints(row, include_extras=True)
-        derived = {Kind.TIME: int, Kind.TEXT: str}
-        made = [(each.name, hints[each.name] if each.derived is None else derived[each.kind]) for each in self.columns]
-        shown = cast(type[tuple[Any, ...]], NamedTuple("Row", made))
-        readers = [reader(each, self.fields, self.moment) for each in self.columns]
-        return shown, lambda row: shown._make(read(row) for read in readers)  # type: ignore[attr-defined]  # NamedTuple
-
 
 def delete(table: OpenTable[Any]) -> int:
     """Delete what a table gives; return how many entries that were."""
@@ -129,18 +120,6 @@ def _unchanged(batch: Batch) -> Batch | None:
 def _where(answers: Iterable[bool], batch: Batch) -> Batch | None:
     chosen = [at for at, is_wanted in enumerate(answers) if is_wanted]
     return batch.chosen(chosen) if chosen else None
-
-
-def plain_table(row: type[tuple[Any, ...]]) -> Table[Any]:
-    """Text of rows that have no text of their own: their fields, with the names as titles."""
-    from cilium_py.render.values import as_object
-
-    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
-    return Table(
-        tuple(name.upper().replace("_", " ") for name in names),
-        lambda each: tuple(text_of(value) for value in as_object(each).values()),
-        padded="none",
-    )
 
 
 def text_of(value: Any) -> str:

@@ -151,6 +151,24 @@ def test_order_number_and_columns(said: Said) -> None:
     assert [row["bytes"] for row in json.loads(out)] == [60, 70, 5000, 10, 900]
 
 
+@pytest.mark.parametrize("format", ["text", "json", "jsonl", "csv", "yaml"])
+def test_columns_of_a_large_table(format: str, flows: BpfMap, said: Said) -> None:
+    """Made by the kernel, or with a limit row by row: the same."""
+    for number in range(5000):
+        flow = Flow(parse_ip(f"10.9.{number >> 8}.{number & 255}"), number, (TCP, UDP, 77)[number % 3], flags=number)
+        flows.update(flow.key(), flow.value())
+    words = ["ct", "list", "--not", "--src", "10.9.7.0/24", "-o", format, "--columns"]
+    for columns in (
+        "bytes",
+        "nat_port,source,related",
+        "protocol,flag_names,destination_port,nat_address",
+        "state,bytes",
+    ):
+        whole = said(*words, columns)
+        assert whole == said(*words, columns, "--limit", "100000")
+        assert len(whole[1].splitlines()) > 4000
+
+
 @pytest.mark.usefixtures("flows")
 def test_counts_by_what_there_is(said: Said) -> None:
     rows = json.loads(said("ct", "list", "--dport", "1-1000", "--stats", "-o", "json")[1])
