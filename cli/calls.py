@@ -13,6 +13,7 @@ from cilium_py.bpf.program import Program
 from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.cli.groups import Group
 from cilium_py.cli.pinned import pinned_maps
+from cilium_py.cli.rows import Listed, add_verbs
 from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.libbpf.constants import MapType
 from cilium_py.maps.calls import MAP, Key, Row, Value
@@ -37,14 +38,21 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py bpf calls list --where 'map == cilium_call_policy'
     cilium-py bpf calls list -o json | jq '.[] | select(.map == "cilium_call_policy").slot'
     """
+    list_rows(where, where.output(output), rows_of(where), Row, MAP.text)
+
+
+def rows_of(where: Settings) -> Iterator[Row]:
+    """The programs in every program array that is pinned, or was."""
     names = recorded_name(where.recording) if where.recording is not None else program_name
-    rows = (
+    return (
         row
         for pin, opened in pinned_maps(where.pins)
         if opened.info.type == MapType.PROG_ARRAY
         for row in programs_of(pin, opened, names)
     )
-    list_rows(where, where.output(output), rows, Row, MAP.text)
+
+
+add_verbs(calls, Listed("cilium-py bpf calls", Subject.of(MAP), rows_of, ("map", "slot"), MAP.text))
 
 
 def programs_of(pin: str, opened: BpfMap, names: Callable[[int], str]) -> Iterator[Row]:

@@ -10,6 +10,7 @@ ALIASES = {"inspect": "get", "ls": "list", "show": "get"}
 IN_FILES = {
     "add": ("cilium_py.cli.endpoint_add", "Give a workload an endpoint"),
     "config": ("cilium_py.cli.endpoint_change", "Show or change the options of an endpoint"),
+    "count": ("cilium_py.cli.endpoint_show", "Count what is listed"),
     "delete": ("cilium_py.cli.endpoint_change", "Take an endpoint away"),
     "disconnect": ("cilium_py.cli.endpoint_change", "Disconnect a workload from the network"),
     "get": ("cilium_py.cli.endpoint_show", "Show everything about an endpoint"),
@@ -19,6 +20,7 @@ IN_FILES = {
     "log": ("cilium_py.cli.endpoint_show", "Show what happened to an endpoint"),
     "regenerate": ("cilium_py.cli.endpoint_regenerate", "Load an endpoint's programs anew"),
     "restore": ("cilium_py.cli.endpoint_regenerate", "Find endpoints again after a reboot"),
+    "watch": ("cilium_py.cli.endpoint_show", "Show what comes, goes and changes"),
 }
 
 

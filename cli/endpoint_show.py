@@ -12,6 +12,7 @@ from cilium_py.cli.context import Settings, output_option, settings, show
 from cilium_py.cli.endpoint_api import write_api
 from cilium_py.cli.offline import conditions, report_of
 from cilium_py.cli.parameters import endpoint_argument, labels_option, optional_endpoint_argument
+from cilium_py.cli.rows import Listed, count_command, watch_command
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
 from cilium_py.endpoint.view import EndpointRow
 from cilium_py.errors import WrongUsage
@@ -44,16 +45,15 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
     cilium-py endpoint list -o json | jq -r '.[] | select(.status != "ready").endpoint'
     """
     from cilium_py.endpoint import api, store
-    from cilium_py.endpoint.view import row
     from cilium_py.render.tabular import lines
 
     form = where.output(output)
-    condition = conditions(where)
     no_options_in_compat(form)
     if form.compat and not form.is_text:
+        condition = conditions(where)
         write_api(form, [api.endpoint(where.paths, found, condition(found)) for found in store.all(where.paths)])
         return
-    rows = [row(found, condition(found)) for found in store.all(where.paths)]
+    rows = rows_of(where)
     if asked().is_given or not form.is_text:
         list_rows(where, form, rows, EndpointRow, TEXT)
         return
@@ -61,6 +61,15 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
     for number, line in enumerate(table):
         if number > 1 or not no_headers:
             click.echo(line)
+
+
+def rows_of(where: Settings) -> list[EndpointRow]:
+    """The endpoints of the node, or of the recorded one."""
+    from cilium_py.endpoint import store
+    from cilium_py.endpoint.view import row
+
+    condition = conditions(where)
+    return [row(found, condition(found)) for found in store.all(where.paths)]
 
 
 def _cells(found: EndpointRow) -> Iterator[tuple[str, ...]]:
@@ -80,6 +89,8 @@ def _line(found: EndpointRow, labels: str) -> tuple[str, ...]:
 
 
 TEXT = Table[EndpointRow](TITLES, lambda row: _line(row, ",".join(row.labels)), padded="none")
+LISTED = Listed("cilium-py endpoint", SUBJECT, rows_of, ("endpoint",), TEXT)
+count, watch = count_command(LISTED), watch_command(LISTED)
 
 
 @click.command()

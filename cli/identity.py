@@ -9,6 +9,7 @@ import click
 
 from cilium_py.cli.context import Settings, output_option, settings, show
 from cilium_py.cli.groups import Group
+from cilium_py.cli.rows import Listed, add_verbs
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows
 from cilium_py.endpoint import store
 from cilium_py.errors import WrongUsage
@@ -109,6 +110,15 @@ def _rows(where: Settings, known: Identities) -> Iterator[IdentityRow]:
         is_cidr = identity in known.cidrs or identity >> 24 == LOCAL
         kind = "cidr" if is_cidr else "endpoint" if identity in known.endpoints else "reserved"
         yield IdentityRow(identity, list(labels), kind, used.count(identity))
+
+
+def rows_of(where: Settings) -> Iterator[IdentityRow]:
+    """Every identity that the node knows, or the recorded one knew."""
+    return _rows(where, _identities(where))
+
+
+LISTED = Listed("cilium-py identity", SUBJECT, rows_of, ("identity",), TEXT)
+add_verbs(identity, LISTED)
 
 
 def _show(form: Output, rows: Iterable[IdentityRow], counted: bool) -> None:

@@ -15,6 +15,7 @@ from cilium_py.bpf.program import Program, program_ids
 from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.cli.groups import Group
 from cilium_py.cli.pinned import pinned_maps
+from cilium_py.cli.rows import Listed, add_verbs
 from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.errors import CiliumPyError
 from cilium_py.families import source_of
@@ -101,6 +102,9 @@ def rows_of(where: Settings) -> Iterator[Row]:
         row_of(pin, opened, source_of(pin), pins_of(where.pins).path(pin), users[opened.info.id])
         for pin, opened in pinned_maps(where.pins)
     )
+
+
+add_verbs(map, Listed("cilium-py bpf map", SUBJECT, rows_of, ("map",), TEXT))
 
 
 def row_of(pin: str, opened: BpfMap, source: Source[Any] | None, path: Path, programs: list[str]) -> Row:

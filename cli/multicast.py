@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from cilium_py.bpf.map import BpfMap
 from cilium_py.cli.context import Settings, confirm, output_option, say, settings, yes_option
 from cilium_py.cli.family import build, list_command
 from cilium_py.cli.groups import Group, StrictCommand
+from cilium_py.cli.rows import Listed, add_verbs
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
 from cilium_py.errors import CiliumPyError
 from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, BPF_NOEXIST, MapType
@@ -147,8 +148,20 @@ def subscriber_list(where: Settings, wanted: str, output: str | None) -> None:
         no_options_in_compat(form)
         show_as_cilium_dbg(form, rows)
     else:
-        flat = (SubscriberRow(row.group, *each) for row in sorted(rows) for each in row.subscribers)
-        list_rows(where, form, flat, SubscriberRow, SUBSCRIBERS)
+        list_rows(where, form, flat(rows), SubscriberRow, SUBSCRIBERS)
+
+
+def flat(rows: Iterable[Row]) -> Iterator[SubscriberRow]:
+    return (SubscriberRow(row.group, *each) for row in sorted(rows) for each in row.subscribers)
+
+
+def all_subscribers(where: Settings) -> list[SubscriberRow]:
+    with groups(where) as table:
+        return list(flat(table.rows()))
+
+
+JOINED = Listed("cilium-py bpf multicast subscriber", SUBSCRIBER, all_subscribers, ("group", "subscriber"), SUBSCRIBERS)
+add_verbs(subscriber, JOINED)
 
 
 def one_group(where: Settings, group_address: bytes) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from cilium_py.cli.context import Settings, confirm, output_option, settings, ye
 from cilium_py.cli.groups import Group
 from cilium_py.cli.node_setup import init, remove
 from cilium_py.cli.parameters import address
+from cilium_py.cli.rows import Listed, add_verbs
 from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.errors import WrongUsage
 from cilium_py.node import peers
@@ -80,12 +82,17 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py node list --where 'not local and health_ipv4 == none'
     cilium-py node list -o json | jq -r '.[].ipv4'
     """
+    list_rows(where, where.output(output), rows_of(where), NodeRow, COLUMNS)
+
+
+def rows_of(where: Settings) -> Iterator[NodeRow]:
+    """The nodes that the node knows, or the recorded one knew, itself among them."""
     config = NodeConfig.load(where.paths)
     known = config.roster(where.paths).all()
     own = config.introduction()
     if all(found.full_name != own.full_name for found in known):
         known.insert(0, own)
-    rows = (
+    return (
         NodeRow(
             found.full_name, found.full_name == own.full_name,
             _packed(found.ipv4), _packed(found.ipv6), _packed(found.health_ipv4), _packed(found.health_ipv6),
@@ -93,7 +100,10 @@ def list_(where: Settings, output: str | None) -> None:
         )
         for found in known
     )  # fmt: skip
-    list_rows(where, where.output(output), rows, NodeRow, COLUMNS)
+
+
+LISTED = Listed("cilium-py node", SUBJECT, rows_of, ("name",), COLUMNS)
+add_verbs(node, LISTED)
 
 
 def _packed(address: Address | None) -> bytes | None:

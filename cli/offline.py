@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MAPS = ("bpf", "completion", "ct", "doctor", "flow", "nat", "snapshot", "version")
 """Commands that read what a recording has, whatever they are asked; those of them that change maps cannot."""
 STATE = {
-    "endpoint": ("config", "get", "health", "labels", "list", "log"),
+    "endpoint": ("config", "count", "get", "health", "labels", "list", "log"),
     "health": ("endpoint status", "get", "history", "status"),
-    "identity": ("get", "list"),
-    "node": ("list",),
-    "policy": ("get", "list", "selectors", "validate"),
+    "identity": ("count", "get", "list"),
+    "node": ("count", "list"),
+    "policy": ("count", "get", "list", "selectors", "validate"),
     "status": ("",),
 }
 """Commands that read the state directory, of which the others change it or what runs."""

@@ -14,6 +14,7 @@ from cilium_py.cli.context import Settings, confirm, output_option, say, setting
 from cilium_py.cli.groups import Group
 from cilium_py.cli.offline import rules_of
 from cilium_py.cli.parameters import time_option
+from cilium_py.cli.rows import Listed, add_verbs
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows
 from cilium_py.cli.trace import trace
 from cilium_py.errors import CiliumPyError, WrongUsage
@@ -64,6 +65,7 @@ RULES = Table[RuleRow](
 )  # fmt: skip
 
 
+SUBJECT = Subject("policy", RuleRow)
 SELECTORS = Table[SelectorRow](
     ("SELECTOR", "LABELS", "USERS", "IDENTITIES"),
     lambda row: (row.selector, " ".join(row.labels), str(row.users), ",".join(map(str, row.identities))),
@@ -135,7 +137,7 @@ def validate(path: str, printed: bool, verbose: bool) -> None:
     click.echo("All policy elements are valid.")
 
 
-@policy.command("list", cls=SelectingCommand, subject=Subject("policy", RuleRow), arranges=True)
+@policy.command("list", cls=SelectingCommand, subject=SUBJECT, arranges=True)
 @output_option
 @settings
 def list_(where: Settings, output: str | None) -> None:
@@ -146,8 +148,16 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py policy list --where 'name ~ web and ingress_deny > 0'
     cilium-py policy list -o json | jq '.[] | select(.egress_deny > 0).name'
     """
-    current = rules_of(where)
-    list_rows(where, where.output(output), (_row(n, w) for n, w in current.written.items()), RuleRow, RULES)
+    list_rows(where, where.output(output), rows_of(where), RuleRow, RULES)
+
+
+def rows_of(where: Settings) -> list[RuleRow]:
+    """The rules of the node, or of the recorded one."""
+    return [_row(number, written) for number, written in rules_of(where).written.items()]
+
+
+LISTED = Listed("cilium-py policy", SUBJECT, rows_of, ("rule",), RULES)
+add_verbs(policy, LISTED)
 
 
 @policy.command()

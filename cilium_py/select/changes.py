@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from cilium_py.schema import InnerMap
@@ -55,17 +55,25 @@ class Watched(Generic[R]):
                 yield Change("gone" if now is None else "new", row, {})
                 continue
             row = _row(table, key, now)
-            changed = self._differences(_row(table, key, before), row)
+            changed = _differences(_row(table, key, before), row, self._ignored)
             if changed:
                 yield Change("changed", row, changed)
 
-    def _differences(self, before: R, row: R) -> dict[str, Any]:
-        names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
-        return {
-            name: old
-            for name, old, new in zip(names, before, row, strict=True)
-            if old != new and name not in self._ignored
-        }
+
+def row_changes(before: Mapping[Any, R], after: Mapping[Any, R]) -> Iterator[Change[R]]:
+    """What is different between rows by what tells them apart."""
+    for key, row in after.items():
+        changed = _differences(before[key], row) if key in before else {}
+        if changed or key not in before:
+            yield Change("changed" if changed else "new", row, changed)
+    for key in before.keys() - after.keys():
+        yield Change("gone", before[key], {})
+
+
+def _differences(before: R, row: R, ignored: Collection[str] = ()) -> dict[str, Any]:
+    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
+    pairs = zip(names, before, row, strict=True)
+    return {name: old for name, old, new in pairs if old != new and name not in ignored}
 
 
 def _row(table: OpenTable[R], key: bytes, value: bytes) -> R:
