@@ -86,8 +86,8 @@ def list_(
 
 def chosen_clock(where: Settings, mode: str | None, hertz: str) -> Clock:
     """The clock that the options name, or else the agent's."""
-    rate = number(hertz, "a number of jiffies a second", 0x7FFFFFFF, least=1)
-    if mode is None:
+    rate = number(hertz, "a number of jiffies a second", (1 << 63) - 1, least=int(mode == "jiffies"))
+    if not mode:
         return agent_clock(where)
     if mode not in ("ktime", "jiffies"):
         raise WrongUsage(f"{mode!r} is no clock", "ktime or jiffies")

@@ -103,7 +103,7 @@ def compat_item(pair: Pair) -> Marshaled:
 
 def compat_group(row: Row) -> GoStruct:
     """A record of `cilium-dbg bpf multicast subscriber list -o json`."""
-    subscribers = [SUBSCRIBER(Marshaled(ip(address)), *rest) for address, *rest in row.subscribers]
+    subscribers = [SUBSCRIBER(Marshaled(ip(address)), *rest, reference="pointer") for address, *rest in row.subscribers]
     return GROUP(Marshaled(ip(row.group)), subscribers)
 
 

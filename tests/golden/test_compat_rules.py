@@ -244,3 +244,35 @@ def test_words_that_choose_a_table(
     compat: Callable[..., Outcome], words: str, maps: tuple[Made, ...], stdout: str
 ) -> None:
     assert compat(words, *maps).stdout == stdout
+
+
+@pytest.mark.parametrize(
+    ("template", "printed"),
+    [
+        ("{[0].subscribers[0]}", "{10.0.0.9 7 true}"),
+        ("{[0].subscribers[0].SAddr}", '"10.0.0.9"'),
+        ("{[0].subscribers}", '[{"SAddr":"10.0.0.9","Ifindex":7,"IsRemote":true}]'),
+        ("{[0].subscribers[1:1]}", ""),
+    ],
+)
+def test_subscribers_are_pointers(compat: Callable[..., Outcome], template: str, printed: str) -> None:
+    inner = {"entries": [("0a000009", "0a000009" + "07000000" + "00000001")]}
+    made = Made("cilium_mcast_group_outer_v4_map", [("e5000001", inner)])
+    words = ["multicast", "subscriber", "list", "229.0.0.1", "-o", f"jsonpath={template}"]
+    assert compat(words, made).stdout == printed + "\n"
+
+
+@pytest.mark.parametrize(
+    ("mode", "hertz", "left"),
+    [
+        ("ktime", "0", 5000 - 1000),
+        ("jiffies", "9223372036854775807", 0),
+        ("jiffies", "0x100", 5000 - 4000),
+    ],
+)
+def test_clocks_of_ct(compat: Callable[..., Outcome], mode: str, hertz: str, left: int) -> None:
+    entry = (0).to_bytes(32, "little") + (5000).to_bytes(4, "little") + bytes(20)
+    maps = Made("cilium_ct4_global~empty", [("0a0000010a00000201bb00500600", entry.hex())]), *CT[1:]
+    options = f"-d --time-diff-clocksource-mode {mode} --time-diff-clocksource-hz {hertz}"
+    outcome = compat(f"ct list global {options}", *maps, monotonic=1000, schedstat=4000 << 8)
+    assert f"expires=5000 (remaining: {left} sec(s)) " in outcome.stdout, outcome.stderr
