@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,26 @@ def test_a_difference_is_noticed(shared: Path, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "ret: expected 0, got 7" in result.stdout
     assert result.stdout.splitlines()[-1] == "0 of 2 cases equal"
+
+
+@pytest.mark.usefixtures("as_root")
+def test_a_map_that_the_programs_have_not_is_said(shared: Path, tmp_path: Path) -> None:
+    """The cases that change it differ; the others are compared all the same."""
+    setup = json.loads((shared / "datapath/setup.json").read_text())
+    setup["maps"]["cilium_other"] = {"entries": [["00", "00"]]}
+    (tmp_path / "setup.json").write_text(json.dumps(setup))
+    cases = {
+        case["name"]: case
+        for case in json.loads((shared / "datapath/cases.json").read_text())["cases"]
+        if case["variant"] == "hr"
+    }
+    plain, changed = cases["v4_tcp_syn_l3l4_allow"], cases["v6_tcp_syn_l3l4_allow"]
+    changed["steps"][0]["in"]["set_before"] = [{"map": "cilium_other", "key": "00", "value": "01"}]
+    (tmp_path / "cases.json").write_text(json.dumps({"cases": [plain, changed]}))
+    result = subprocess.run([sys.executable, ORACLE, tmp_path], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (1, "1 of 2 cases equal")
+    assert "set_before: expected cilium_other, got no such map" in result.stdout
+    assert result.stderr == "note: the programs have no map cilium_other; left out: 1\n"
 
 
 BROKEN: dict[str, tuple[str | None, str]] = {
