@@ -16,6 +16,20 @@ TITLE = "Selecting"
 # What the issue tracker has for a million entries: seconds of `cilium-dbg bpf ct list global | grep`.
 CILIUM_DBG_AND_GREP = 11.9
 
+CONDITIONS = (
+    ("a network", "--src 10.0.1.0/24"),
+    ("either address", "--addr 10.0.0.0/18"),
+    ("either port", "--port 12373"),
+    ("a protocol", "--proto udp"),
+    ("a flag", "--flag RxClosing"),
+    ("an identity", "--identity 10500"),
+    ("idle", "--idle 1h"),
+    ("expiring", "--expires-within 1h"),
+    ("and, or, not", "--where 'source in 10.0.1.0/24 and not (destination_port in (80, 443) or related)'"),
+    ("a state", "--state closing"),
+    ("two fields of each row compared", "--where 'packets > bytes'"),
+)
+
 
 def least(command: list[str]) -> Cost:
     """The least of each figure over some runs: what else the machine does can only add to it."""
@@ -39,16 +53,22 @@ def run() -> str:
             ("one address and port of a million", f"list --src {source} --sport {sport}"),
             ("a network and two ports", "list --src 10.0.1.0/24 --dport 443,8443"),
             ("by time and size", "list --where 'bytes > 2900k and idle > 1h'"),
-            ("how many of a network", "count --src 10.0.1.0/24"),
-            ("two fields of each row compared", "count --where 'packets > bytes'"),
+            ("half of the table", "list --not --flag RxClosing"),
+            ("two columns of all", "list --columns source,bytes"),
             ("the ten largest", "list --sort bytes:desc --limit 10"),
+            *((f"how many: {title}", f"count {options}") for title, options in CONDITIONS),
             ("counts by protocol, direction, state", "list --stats"),
             ("groups by source", "top --by source --rounds 1"),
+            ("groups by source, looked at four times", "top --by source --rounds 4 --interval 50ms"),
+            ("what changes, looked at four times", "watch --rounds 3 --interval 50ms"),
+            ("what deleting would take", "delete --where 'packets > 1900 and not related' --dry-run"),
         ):
             words = f"{' '.join(node)} ct {command}"
             rows.append(row(f"{title}: `ct {command}`", least(["bash", "-o", "pipefail", "-c", words])))
         got = least([*node, "ct", "get", f"{source}:{sport}", f"{destination}:443"])
         rows += [row("one exact key: `ct get`", got), row("start-up: `version`", start)]
+        delete = [*node, "ct", "delete", "--where", "packets > 1900 and not related", "--yes"]
+        rows.append(row("deleted: `ct delete --where 'packets > 1900 and not related'`", process(delete)))
     titles = ("of 1,000,000 connections", "wall s", "CPU s", "peak MB", "CPU, against cilium-dbg and grep")
     reference = f"For comparison, `cilium-dbg bpf ct list global | grep` takes {CILIUM_DBG_AND_GREP} s."
     return f"{table(titles, rows)}\n\n{reference}"
