@@ -98,15 +98,14 @@ def get(where: Settings, endpoint: str | None, every: bool, numeric: bool, outpu
     if asked().is_given:
         list_selected(where, form, [found], view)
         return
-    listed = ordered(found, view)
     if form.compat and not form.is_text:
         from cilium_py.render.compat import write_list
 
-        write_list(sys.stdout.buffer, form, GoList[Row](dumped), listed)
+        write_list(sys.stdout.buffer, form, GoList[Row](dumped), go_ordered(found))
     elif form.is_text:
-        write_lines(table_lines(listed, view))
+        write_lines(table_lines(ordered(found, view), view))
     else:
-        show(form, (pair.row for pair in listed), Row, MAP.text)
+        show(form, ordered(found, view), Row, MAP.text)
 
 
 @policy.command("list", cls=SelectingCommand, subject=Subject.of(MAP), arranges=True)
@@ -138,7 +137,7 @@ def show_all(where: Settings, form: Output, numeric: bool) -> None:
 
         documents = (
             OF_ENDPOINT(endpoint_text(each, view), str(each.path), [dumped(pair) for pair in listed])
-            for each, listed in contents(found, view)
+            for each, listed in readable(found, go_ordered)
         )
         for whole in collected(documents, lambda read: [read]):
             write_document(sys.stdout.buffer, form, whole)
@@ -157,16 +156,16 @@ def peer_of(row: Row) -> str:
     return ",".join(row.labels) or str(row.identity)
 
 
-def contents(found: list[PolicyMap], view: View) -> Iterator[tuple[PolicyMap, Iterator[Pair]]]:
+def contents(found: list[PolicyMap], view: View) -> Iterator[tuple[PolicyMap, Iterator[Row]]]:
     """Each map with its entries in order. An endpoint that went meanwhile is none, a map of unknown shape left out."""
     return readable(found, lambda each: ordered(each, view))
 
 
 def rows(found: list[PolicyMap], view: View) -> Iterator[Row]:
-    return (pair.row for _, listed in contents(found, view) for pair in listed)
+    return (row for _, listed in contents(found, view) for row in listed)
 
 
-def block(each: PolicyMap, listed: Iterator[Pair], view: View) -> Iterator[str]:
+def block(each: PolicyMap, listed: Iterator[Row], view: View) -> Iterator[str]:
     """The lines of one endpoint among several."""
     yield f"Endpoint ID: {endpoint_text(each, view)}"
     yield f"Path: {each.path}"
@@ -180,12 +179,12 @@ def endpoint_text(each: PolicyMap, view: View) -> str:
     return str(each.endpoint_id or "") if view.compat else str(each.endpoint_id)
 
 
-def table_lines(listed: Iterator[Pair], view: View) -> Iterator[str]:
+def table_lines(listed: Iterator[Row], view: View) -> Iterator[str]:
     """One line an entry, and one for each further label of its identity."""
     titles = tuple(LABEL_TITLE if title == "IDENTITY" and not view.numeric else title for title in TITLES)
     first = next(listed, None)
     found = listed if first is None else chain([first], listed)
-    yield from lines(titles, (line for pair in found for line in entry_cells(pair.row)), padded="all")
+    yield from lines(titles, (line for row in found for line in entry_cells(row)), padded="all")
     if first is None:
         yield EMPTY
 
@@ -197,17 +196,22 @@ def entry_cells(row: Row) -> Iterator[tuple[str, ...]]:
         yield ("", "", label, *("" for _ in TITLES[3:]))
 
 
-def ordered(each: PolicyMap, view: View) -> Iterator[Pair]:
-    """The entries of a map in order. It has been read when this returns."""
-    found: Iterator[Pair]
+def ordered(each: PolicyMap, view: View) -> Iterator[Row]:
+    """The rows of a map in order. It has been read when this returns."""
     if view.compat:
-        from cilium_py.render.gosort import go_sorted
-
-        found = go_sorted(map(worded, read(each)), lambda pair: compat_order(pair.key, pair.row))
-    else:
-        found = arranged(read(each), lambda pair: order(pair.row))
+        return (pair.row for pair in go_ordered(each))
+    found = arranged((pair.row for pair in read(each)), order)
     first = next(found, None)
-    return (labelled(pair, view) for pair in (chain([first], found) if first else ()))
+    return (labelled(row, view) for row in (chain([first], found) if first else ()))
+
+
+def go_ordered(each: PolicyMap) -> Iterator[Pair]:
+    """The entries of a map as cilium-dbg words and orders them. It has been read when this returns."""
+    from cilium_py.render.gosort import go_sorted
+
+    found = go_sorted(map(worded, read(each)), lambda pair: compat_order(pair.key, pair.row))
+    first = next(found, None)
+    return chain([first], found) if first else iter(())
 
 
 def read(each: PolicyMap) -> Iterator[Pair]:
@@ -225,9 +229,9 @@ def dumped(pair: Pair) -> GoStruct:
     return compat_entry(*pair)
 
 
-def labelled(pair: Pair, view: View) -> Pair:
-    known = view.labels(pair.row.identity)
-    return pair._replace(row=pair.row._replace(labels=list(known))) if known else pair
+def labelled(row: Row, view: View) -> Row:
+    known = view.labels(row.identity)
+    return row._replace(labels=list(known)) if known else row
 
 
 def write_lines(texts: Iterable[str]) -> None:

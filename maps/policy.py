@@ -145,41 +145,43 @@ class Row(NamedTuple):
 
 
 def decode(key: Key, entry: Entry) -> Row:
-    return _row(key, entry)._replace(proxy_port_priority=entry.proxy_port_priority)
+    return _row(key, entry, priority=entry.proxy_port_priority)
 
 
 def decode_19(key: Key, entry: Entry19) -> Row:
-    return _row(key, entry)._replace(precedence=entry.precedence, cookie=entry.cookie)
+    return _row(key, entry, precedence=entry.precedence, cookie=entry.cookie)
 
 
 def decode_17(key: Key, entry: Entry17) -> Row:
-    row = _row(key, entry)
-    return row._replace(
-        proxy_port_priority=entry.proxy_port_priority, packets=entry.packets, bytes=entry.bytes
-    )  # fmt: skip
+    return _row(key, entry, priority=entry.proxy_port_priority, packets=entry.packets, size=entry.bytes)
 
 
-def _row(key: Key, entry: Entry | Entry19 | Entry17) -> Row:
+def _row(key: Key, entry: Entry | Entry19 | Entry17, **more: int) -> Row:
     return _base(
         key, key.prefixlen - STATIC_BITS, entry.proxy_port, bool(entry.flags & DENY), entry.auth & 0x7F,
-        bool(entry.auth & EXPLICIT_AUTH),
+        bool(entry.auth & EXPLICIT_AUTH), **more,
     )  # fmt: skip
 
 
 def decode_14(key: Key, entry: Entry14) -> Row:
-    row = _base(
-        key, key.prefixlen - STATIC_BITS, entry.proxy_port, bool(entry.flags & DENY), entry.auth_type, explicit=False
-    )
-    return row._replace(packets=entry.packets, bytes=entry.bytes)
+    return _base(
+        key, key.prefixlen - STATIC_BITS, entry.proxy_port, bool(entry.flags & DENY), entry.auth_type, explicit=False,
+        packets=entry.packets, size=entry.bytes,
+    )  # fmt: skip
 
 
 def decode_12(key: Key12, entry: Entry12) -> Row:
     bits = FULL_BITS if key.dport else PROTOCOL_BITS if key.protocol else 0
-    row = _base(key, bits, entry.proxy_port, bool(entry.flags & DENY), 0, explicit=False)
-    return row._replace(packets=entry.packets, bytes=entry.bytes)
+    return _base(
+        key, bits, entry.proxy_port, bool(entry.flags & DENY), 0, explicit=False, packets=entry.packets,
+        size=entry.bytes,
+    )  # fmt: skip
 
 
-def _base(key: Key | Key12, bits: int, proxy_port: int, deny: bool, auth: int, explicit: bool) -> Row:
+def _base(
+    key: Key | Key12, bits: int, proxy_port: int, deny: bool, auth: int, explicit: bool, *, priority: int | None = None,
+    packets: int | None = None, size: int | None = None, precedence: int | None = None, cookie: int | None = None,
+) -> Row:  # fmt: skip
     port, last = ports(bits, key.dport)
     return Row(
         endpoint="",
@@ -192,11 +194,13 @@ def _base(key: Key | Key12, bits: int, proxy_port: int, deny: bool, auth: int, e
         last_port=last,
         prefix_length=bits,
         proxy_port=proxy_port or None,
-        proxy_port_priority=None,
+        proxy_port_priority=priority,
         auth_type=AUTH_TYPES.get(auth, f"Unknown-auth-type-{auth}"),
         auth_explicit=explicit,
-        bytes=None,
-        packets=None,
+        bytes=size,
+        packets=packets,
+        precedence=precedence,
+        cookie=cookie,
     )
 
 

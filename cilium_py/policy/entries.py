@@ -84,12 +84,9 @@ def pairs(policy: PolicyMap) -> Iterator[Pair]:
         table = stack.enter_context(open_map(policy))
         statistics = _statistics(policy.directory, stack) if table.layout.value.size < 24 else None
         for pair in table.dump():
-            row = pair.row._replace(endpoint=policy.endpoint)
-            if statistics is not None:
-                counted = statistics.get(_statistics_key(policy.endpoint_id, pair.key))
-                if counted is not None:
-                    row = row._replace(packets=counted.packets, bytes=counted.bytes)
-            yield pair._replace(row=row)
+            counted = statistics and statistics.get(_statistics_key(policy.endpoint_id, pair.key))
+            more = {"packets": counted.packets, "bytes": counted.bytes} if counted else {}
+            yield Pair(pair.key, pair.value, pair.row._replace(endpoint=policy.endpoint, **more))
 
 
 def _statistics(directory: Path | Pins, stack: ExitStack) -> OpenTable[policystats.Row] | None:
