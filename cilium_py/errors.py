@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class CiliumPyError(Exception):
     """An expected failure: one line that says what, where and why, and a hint for the next step."""
@@ -56,3 +58,24 @@ class CompilationFailed(CiliumPyError):
     def __init__(self, message: str, log: str) -> None:
         super().__init__(message)
         self.log = log
+
+
+ADVICE = {
+    errno.EPERM: "run as root",
+    errno.EACCES: "run as root",
+    errno.EROFS: "that file system is mounted read-only; mount -o remount,rw makes it writable",
+    errno.ENOSPC: "make room on that file system",
+    errno.EDQUOT: "make room on that file system",
+}
+
+
+def said(error: BaseException) -> str:
+    """What went wrong, in words: of an OSError which file and why, without its number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error) or type(error).__name__
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def advice(error: BaseException) -> str | None:
+    """What to do about it, if that can be said."""
+    return ADVICE.get(error.errno or 0) if isinstance(error, OSError) else getattr(error, "hint", None)

@@ -12,7 +12,7 @@ import click
 
 from cilium_py.cli.context import Settings, output_option, say, settings, show
 from cilium_py.cli.parameters import labels_option, optional_endpoint_argument
-from cilium_py.errors import CiliumPyError, EndpointMissing, Partial, RegenerationFailed, WrongUsage
+from cilium_py.errors import CiliumPyError, EndpointMissing, Partial, RegenerationFailed, WrongUsage, advice, said
 
 if TYPE_CHECKING:
     from cilium_py.endpoint.regenerate import Build
@@ -137,7 +137,7 @@ def _one(where: Settings, endpoint_id: int, build: Build) -> Result:
     except CiliumPyError as error:
         failure = error
     except OSError as error:
-        failure = RegenerationFailed(f"endpoint {endpoint_id}: not regenerated: {error}")
+        failure = RegenerationFailed(f"endpoint {endpoint_id}: not regenerated: {said(error)}", advice(error))
     rows = [PhaseRow(endpoint_id, name, round(seconds * 1000, 3)) for name, seconds in phases.seconds.items()]
     return Result(endpoint_id, rows, failure)
 

@@ -17,7 +17,7 @@ from cilium_py import __version__
 from cilium_py.cli.context import Settings
 from cilium_py.cli.streams import flush, one_line, prepare, silence
 from cilium_py.cli.where import chosen_paths, complete_nodes
-from cilium_py.errors import CiliumPyError
+from cilium_py.errors import CiliumPyError, advice, said
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -193,10 +193,8 @@ def run(command: Callable[[], Any]) -> int:
         if error.errno == errno.EPIPE:
             silence(sys.stdout)
             return CLOSED_PIPE
-        where = error.filename or ("write error" if error.errno in WRITE_ERRORS else "")
-        denied = error.errno in (errno.EPERM, errno.EACCES)
-        why = error.strerror or str(error)
-        return _fail(f"{where}: {why}" if where else why, "run as root" if denied else None, 1)
+        nameless = not error.filename and error.errno in WRITE_ERRORS
+        return _fail(f"write error: {said(error)}" if nameless else said(error), advice(error), 1)
 
 
 def _completed(command: Callable[[], Any]) -> int:

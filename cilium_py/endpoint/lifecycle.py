@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from cilium_py.errors import EndpointMissing, RegenerationFailed
+from cilium_py.errors import EndpointMissing, RegenerationFailed, said
 from cilium_py.paths import NodePaths
 
 from . import history, states
@@ -73,7 +73,7 @@ def failed(paths: NodePaths, endpoint_id: int, error: Exception) -> None:
     """The build failed; the programs of the last one run on."""
     with contextlib.suppress(OSError):
         _ends(paths, endpoint_id)
-        history.note(paths, endpoint_id, history.FAILURE, history.BPF, f"Not regenerated: {error}")
+        history.note(paths, endpoint_id, history.FAILURE, history.BPF, f"Not regenerated: {said(error)}")
 
 
 def disconnects(paths: NodePaths, endpoint_id: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cilium_py.errors import CiliumPyError, CompilationFailed, RegenerationFailed
+from cilium_py.errors import CiliumPyError, CompilationFailed, RegenerationFailed, advice, said
 from cilium_py.libbpf import VerifierError
 from cilium_py.loader import header, state, template
 from cilium_py.loader.endpoint import EndpointPrograms
@@ -116,7 +116,7 @@ def _restored(paths: NodePaths, node: NodeConfig, endpoint: Endpoint) -> tuple[N
     except (OSError, CiliumPyError) as error:
         lifecycle.failed(paths, endpoint.id, error)
         raise RegenerationFailed(
-            f"endpoint {endpoint.id}: not regenerated: {error}", f"cilium-py endpoint delete {endpoint.id}"
+            f"endpoint {endpoint.id}: not regenerated: {said(error)}", f"cilium-py endpoint delete {endpoint.id}"
         ) from error
 
 
@@ -257,5 +257,5 @@ def _failed(paths: NodePaths, endpoint: Endpoint, error: OSError | CiliumPyError
         state.remove_directory(failed)
         work.rename(failed)
     lifecycle.failed(paths, endpoint.id, error)
-    hint = f"the whole log is in {failed / name}" if name is not None else getattr(error, "hint", None)
-    return RegenerationFailed(f"endpoint {endpoint.id}: not regenerated: {error}", hint)
+    hint = f"the whole log is in {failed / name}" if name is not None else advice(error)
+    return RegenerationFailed(f"endpoint {endpoint.id}: not regenerated: {said(error)}", hint)

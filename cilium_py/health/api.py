@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from cilium_py.endpoint.overview import overview
-from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.errors import CiliumPyError, WrongUsage, said
 from cilium_py.paths import NodePaths
 from cilium_py.schema import duration
 
@@ -42,7 +42,7 @@ class Api:
         try:
             found = await asyncio.to_thread(overview, self.paths)
         except (CiliumPyError, OSError) as error:
-            return as_json(f"the node cannot be read: {error}", HTTPStatus.INTERNAL_SERVER_ERROR)
+            return as_json(f"the node cannot be read: {said(error)}", HTTPStatus.INTERNAL_SERVER_ERROR)
         state = {"state": "Warning", "msg": "; ".join(found.problems)} if found.problems else {"state": "Ok", "msg": ""}
         loads = [f"{load:.2f}" for load in os.getloadavg()]
         return as_json(

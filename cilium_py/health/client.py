@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from cilium_py.errors import CiliumPyError
+from cilium_py.errors import CiliumPyError, said
 from cilium_py.paths import NodePaths
 from cilium_py.schema import duration
 
@@ -95,7 +95,7 @@ class Client:
         except TimeoutError as error:
             raise NoProber(f"{self.path}: no answer within {timeout:g} s") from error
         except (OSError, http.client.HTTPException) as error:
-            raise NoProber(f"{self.path}: {error}") from error
+            raise NoProber(f"{self.path}: {said(error)}") from error
         finally:
             connection.close()
         return _document(self.path, answer.status, body)

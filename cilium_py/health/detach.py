@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 
-from cilium_py.errors import CiliumPyError
+from cilium_py.errors import CiliumPyError, advice, said
 
 READY = b"+"
 
@@ -55,11 +55,7 @@ def _become_background(work: Callable[[Ready], None], writer: int) -> None:
 
 def _told(error: Exception) -> tuple[str, str | None]:
     """Message and hint."""
-    if isinstance(error, CiliumPyError):
-        return error.message, error.hint
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}", None
-    return str(error) or type(error).__name__, None
+    return said(error), advice(error)
 
 
 def _tell(writer: int) -> None:

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cilium_py.errors import CiliumPyError, CompilationFailed, LibraryMissing
+from cilium_py.errors import CiliumPyError, CompilationFailed, LibraryMissing, said
 
 FLAGS = ("-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror")
 TIMEOUT = 120
@@ -82,8 +82,8 @@ def _run(command: list[str], directory: Path) -> None:
             command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CiliumPyError(f"{command[0]}: {error}") from error
+        raise CiliumPyError(f"{command[0]}: {said(error)}") from error
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error:" in line] or done.stderr.splitlines()[-1:]
-        said = lines[0] if lines else f"exit {done.returncode}"
-        raise CompilationFailed(f"{Path(command[0]).name}: {said}", done.stderr)
+        why = lines[0] if lines else f"exit {done.returncode}"
+        raise CompilationFailed(f"{Path(command[0]).name}: {why}", done.stderr)

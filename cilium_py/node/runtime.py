@@ -50,7 +50,8 @@ def read(state_dir: Path) -> RuntimeConfig | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise CiliumPyError(f"{path}: {error}", "the agent writes it when it starts") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CiliumPyError(f"{path}: {why}", "the agent writes it when it starts") from error
     if not isinstance(options, dict):
         raise CiliumPyError(f"{path}: not a JSON object")
     ipv4, ipv6 = (_option(path, options, name, True) for name in ("EnableIPv4", "EnableIPv6"))

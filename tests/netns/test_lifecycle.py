@@ -160,6 +160,27 @@ def test_one_that_fails_does_not_keep_others_from_it(lab: Lab, cilium: Cilium) -
     regenerate(paths, 2)
 
 
+READ_ONLY = (
+    "Read-only file system\nhint: that file system is mounted read-only; mount -o remount,rw makes it writable\n"
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["endpoint regenerate 1", "endpoint config 1 Debug=enable", "endpoint delete 1 --yes", "policy delete --all"],
+)
+def test_a_state_directory_that_is_read_only(lab: Lab, cilium: Cilium, words: str) -> None:
+    directory = lab.paths("node1").state_dir
+    subprocess.run(["mount", "--bind", directory, directory], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", directory], check=True)
+        done = cilium(*words.split(), check=False)
+    finally:
+        subprocess.run(["umount", directory], check=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(rf"error: (endpoint 1: not regenerated: )?{directory}/locks/\S+: {READ_ONLY}", done.stderr)
+
+
 def test_a_bar_at_a_terminal(lab: Lab) -> None:
     """The bar is on stderr and gone at the end; stdout has the lines of always."""
     leader, follower = os.openpty()

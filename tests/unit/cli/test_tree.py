@@ -108,8 +108,8 @@ WORDS = st.sampled_from([
     "list", "get", "update", "delete", "flush", "match", "add", "global", "cluster", "1", "0", "-1", "65536", "host",
     "10.0.0.1", "10.0.0.0/8", "fd00::/64", "fd00::1", "::", "ingress", "egress", "80/TCP", "x", "", "é", "--yes",
     "--dry-run", "-o", "json", "yaml", "csv", "jsonpath={", "jsonpath={.x}", "--layout", "1.18", "-d", "--all", "-n",
-    "--identity", "--tunnelendpoint", "--", "..", "/", "99999999999999999999", "02:00:00:00:00:01", "--count", "--stats",
-    "--sort", "packets:desc", "--where", "packets > 1", "--limit", "--columns", "--dport", "--by", "--not",
+    "--identity", "--tunnelendpoint", "--", "..", "/", "99999999999999999999", "02:00:00:00:00:01", "--count",
+    "--stats", "--sort", "packets:desc", "--where", "packets > 1", "--limit", "--columns", "--dport", "--by", "--not",
 ])  # fmt: skip
 BPF_LEAVES = [path for path in leaves() if path[0] == "bpf" and path[1] != "fs"]
 
