@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,20 +57,26 @@ def recorded(ctx: click.Context, text: str, *, compat: bool, verbose: int) -> Se
     if not text or "\0" in text:
         raise WrongUsage("--from: names no file")
     found = ctx.with_resource(recording(Path(text)))
-    paths = NodePaths(found.origin, found.extract_state())
-    if name in STATE and not (paths.state_dir / "node.json").exists():
-        _complete(found, paths, name)
-    return Settings(paths, compat, verbose, found)
+    where = replace(with_state(found) if name in STATE else with_maps(found), compat=compat, verbose=verbose)
+    if f"{name}s" in found.silent_of:
+        raise CiliumPyError(f"{found.origin}: says nothing of {name}s", HINTS[str(name)])
+    return where
 
 
-def _complete(found: Recording, paths: NodePaths, name: str) -> None:
-    """Make of a recording of another Cilium's node what commands read. Raises CiliumPyError if it has nothing of it."""
-    from cilium_py.offline import foreign
+def with_maps(found: Recording) -> Settings:
+    """The settings under which the maps of a recording are read."""
+    return Settings(NodePaths(found.origin, found.extract_state()), recording=found)
 
-    found.of_another = True
-    silent_of = foreign.write_state(found, paths)
-    if f"{name}s" in silent_of:
-        raise CiliumPyError(f"{found.origin}: says nothing of {name}s", HINTS[name])
+
+def with_state(found: Recording) -> Settings:
+    """The settings under which also the state of a recorded node is read, which may be of another Cilium."""
+    where = with_maps(found)
+    if not (where.paths.state_dir / "node.json").exists():
+        from cilium_py.offline import foreign
+
+        found.of_another = True
+        found.silent_of, found.told_by_maps = foreign.write_state(found, where.paths)
+    return where
 
 
 @contextmanager

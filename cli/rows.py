@@ -31,10 +31,10 @@ class Listed(NamedTuple):
     """The fields that tell rows apart."""
     text: Table[Any] | Line[Any]
 
-    def by_key(self, where: Settings, wanted: Asked) -> Mapping[Hashable, Row]:
-        """The selected rows."""
-        key = attrgetter(*self.key)
-        return {key(row): row for row in wanted.selection(where).of(self.rows(where))}
+    def by_key(self, where: Settings, wanted: Asked | None = None) -> Mapping[Hashable, Row]:
+        """The rows, or those that are wanted."""
+        key, rows = attrgetter(*self.key), self.rows(where)
+        return {key(row): row for row in (rows if wanted is None else wanted.selection(where).of(rows))}
 
 
 def add_verbs(group: click.Group, listed: Listed) -> None:

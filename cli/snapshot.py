@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -12,6 +13,7 @@ import click
 from cilium_py.bpf.directory import pins_of
 from cilium_py.cli.context import Settings, output_option, say, settings, show
 from cilium_py.cli.groups import Group
+from cilium_py.cli.offline import with_state
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows
 from cilium_py.cli.streams import printable
 from cilium_py.errors import Partial, WrongUsage
@@ -165,7 +167,8 @@ def diff_(
 ) -> None:  # fmt: skip
     """Show which entries came (+), went (-) and changed (~) from one recording to another, or to the node as it is.
 
-    Of a changed entry, each field that is not the same is shown as it was and as it is.
+    Of a changed entry, each field that is not the same is shown as it was and as it is. After the maps follow
+    endpoints, identities, nodes and rules, where both sides have them.
 
     \b
     cilium-py snapshot diff before.snap after.snap
@@ -173,6 +176,7 @@ def diff_(
     cilium-py snapshot diff before.snap --where 'entry ~ 10.0.0.7 or fields has identity'
     cilium-py snapshot diff before.snap --count
     """
+    from cilium_py.cli import snapshot_state
     from cilium_py.snapshot import diff
 
     form = where.output(output)
@@ -186,10 +190,15 @@ def diff_(
         unknown = sorted(set(maps) - known)
         if unknown:
             raise WrongUsage(f"{unknown[0]}: no such map on either side", "cilium-py snapshot list shows what there is")
+        first = with_state(old)
+        second = with_state(new) if isinstance(new, Recording) else where
+        lists = [] if maps else list(snapshot_state.sides(first, second))
         if count:
             if asked().is_given:
                 raise WrongUsage("--count is of whole maps", "--map and --only narrow it")
-            show(form, diff.counts(old, new, maps), diff.Count, COUNTS)
+            counts = chain(diff.counts(old, new, maps), map(snapshot_state.count, lists))
+            show(form, counts, diff.Count, COUNTS)
             return
-        found = (change for change in diff.changes(old, new, maps) if not only or change.change in only)
+        changes = chain(diff.changes(old, new, maps), *map(snapshot_state.changes, lists))
+        found = (change for change in changes if not only or change.change in only)
         list_rows(where, form, found, Change, Line(change_line))

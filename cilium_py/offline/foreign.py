@@ -36,8 +36,11 @@ from .told import Told, integer, part, text, texts
 MOST_ID, MOST_IDENTITY = 0xFFFF, 0xFFFFFFFF
 
 
-def write_state(pins: Pins, paths: NodePaths) -> set[str]:
-    """Complete the state directory of a recording by all that the recording says; return what it says nothing of."""
+def write_state(pins: Pins, paths: NodePaths) -> tuple[set[str], set[str]]:
+    """Complete the state directory of a recording by all that the recording says.
+
+    Return the lists of which it says nothing, and those that its maps alone tell.
+    """
     said = Told.read(paths.state_dir)
     found, conditions = _endpoints(pins, paths, said)
     for endpoint in found.values():
@@ -49,11 +52,15 @@ def write_state(pins: Pins, paths: NodePaths) -> set[str]:
     _write(paths, "identities/identities.json", {
         str(number): {"labels": list(labels), "users": []} for number, labels in _identities(pins, said, found).items()
     })  # fmt: skip
-    nodes = told_nodes(said) or seen_nodes(pins)
+    named = told_nodes(said)
+    nodes = named or seen_nodes(pins)
     _write(paths, "nodes.json", [node.document() for node in nodes])
     NodeConfig(said.own_name or "unknown").save(paths)
     knows_endpoints = found or {source.pin for source in endpoint_map.MAP.sources} & set(pins.names())
-    return {word for word, is_known in (("endpoints", knows_endpoints), ("nodes", nodes)) if not is_known}
+    silent_of = {word for word, is_known in (("endpoints", knows_endpoints), ("nodes", nodes)) if not is_known}
+    has_labels = any(endpoint.labels for endpoint in found.values())
+    beside = (("endpoints", has_labels), ("identities", has_labels or said.identities), ("nodes", named))
+    return silent_of, {word for word, is_told in beside if not is_told}
 
 
 def write_rules(paths: NodePaths) -> bool:

@@ -24,6 +24,7 @@ class Change(NamedTuple):
     """An entry that is not the same. `before` and `after` are rows, or hexadecimal values of an unknown map."""
 
     map: str
+    """Its pin; or endpoints, identities, nodes or rules."""
     change: str
     """added, removed or changed; of a map as a whole, map added, map removed or reshaped."""
     entry: str
@@ -40,6 +41,7 @@ class Count(NamedTuple):
     """How many entries of a map came, went and changed."""
 
     map: str
+    """As above."""
     before: int | None
     """None where there was no such map; so is `after`."""
     after: int | None

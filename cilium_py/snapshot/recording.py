@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -105,6 +105,10 @@ class Recording(ABC):
 
     of_another = False
     """Whether the node was of another Cilium; then its state directory is made of what the recording says."""
+    silent_of: Collection[str] = ()
+    """Lists of which it then says nothing."""
+    told_by_maps: Collection[str] = ()
+    """Lists that then only repeat what its maps say."""
 
     def __init__(self, origin: Path) -> None:
         self.origin = origin

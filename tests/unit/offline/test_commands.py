@@ -113,6 +113,26 @@ def test_a_snapshot_that_was_not_asked_says_so(tmp_path: Path) -> None:
         assert "says nothing of" in err
 
 
+def test_a_diff_shows_what_changed_beside_the_maps(snapshot: str, tmp_path: Path) -> None:
+    files = files_of_ours(tmp_path / "other")
+    document = json.loads(files["1/ep_config.json"])
+    document["SecLabel"]["id"] = 257
+    files["1/ep_config.json"] = json.dumps(document).encode()
+    del files["policy/rules.json"]
+    after = str(ours(tmp_path, files=files))
+    code, out, err = call("snapshot", "diff", snapshot, after)
+    assert (code, err) == (0, "")
+    changed_endpoint, changed_identity, rule = out.splitlines()
+    assert changed_endpoint.startswith("~ endpoints: 1 ")
+    assert "(identity 256 -> 257)" in changed_endpoint
+    assert changed_identity.startswith("~ identities: 256 ")
+    assert rule.startswith("- rules: 1 unspec:web")
+    code, out, _ = call("snapshot", "diff", snapshot, after, "--count")
+    assert out.splitlines()[-1].split() == ["rules", "1", "0", "0", "1", "0"]
+    assert call("snapshot", "diff", snapshot, after, "--where", "map == rules")[1] == f"{rule}\n"
+    assert call("snapshot", "diff", snapshot, after, "--map", "cilium_lxc")[1] == ""
+
+
 HOSTILE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\x1b[31m"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -141,6 +141,19 @@ def test_a_rule_that_is_not_understood_is_named(tmp_path: Path) -> None:
     assert "nonsense" in err
 
 
+def test_a_diff_of_maps_says_nothing_twice(tmp_path: Path) -> None:
+    """What is made of the maps alone is no difference beside them."""
+    first, second = (tmp_path / name for name in ("first", "second"))
+    for each, count in ((first, 5), (second, 4)):
+        each.mkdir()
+        dumped(each, "cilium_lxc", ENDPOINTS[:count])
+    assert [row["map"] for row in asked(first, "snapshot", "diff", str(first), str(second))] == ["cilium_lxc"]
+    for each in (first, second):
+        (each / "debuginfo-1.json").write_text(json.dumps({**DEBUGINFO, "endpoint-list": [API_ENDPOINT]}))
+    found = [row["map"] for row in asked(first, "snapshot", "diff", str(first), str(second))]
+    assert found == ["cilium_lxc", "endpoints"]
+
+
 DOCUMENTS = {
     "debuginfo-1.json": DEBUGINFO, "cilium-endpoint-list--o-json.json": [API_ENDPOINT],
     "cilium-node-list--o-json.json": API_NODES, "cilium-identity-list--o-json.json": [{"id": 3, "labels": ["k8s:a=b"]}],
