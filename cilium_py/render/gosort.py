@@ -180,7 +180,7 @@ class _Sorting:
         """Break a pattern that makes for bad pivots, by swaps that depend on the length alone."""
         length = end - start
         random, modulus = length, 1 << length.bit_length()
-        centre = start + length // 4 * 2 - 1
+        centre = start + length // 4 * 2
         for offset in (-1, 0, 1):
             random ^= random << 13 & WORD
             random ^= random >> 7

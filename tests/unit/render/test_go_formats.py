@@ -149,3 +149,10 @@ def test_gos_sort_keeps_every_element(keys: list[int]) -> None:
 def test_gos_sort_of_a_short_list_is_stable() -> None:
     pairs = [(n % 2, n) for n in range(12)]
     assert list(go_sorted(pairs, lambda pair: pair[0])) == sorted(pairs)
+
+
+def test_gos_sort_where_it_breaks_a_pattern() -> None:
+    """What Go 1.21 and later make of a list whose first partition is unbalanced."""
+    keys = [5, 6, 1, 2, 4, 1, 0, 2, 4, 0, 6, 5, 9, 7, 1, 8, 7, 0, 0, 4]
+    order = [9, 6, 17, 18, 14, 2, 5, 3, 7, 4, 19, 8, 0, 11, 10, 1, 16, 13, 15, 12]
+    assert list(go_sorted(range(len(keys)), lambda at: keys[at])) == order
