@@ -8,6 +8,7 @@ not exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, compress
 from struct import iter_unpack
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,7 @@ from cilium_py.schema import Layout, form
 from cilium_py.schema.decoder import Decoder, member_of
 from cilium_py.schema.text import MAPPED
 from cilium_py.select import masks
-from cilium_py.select.fields import Field
+from cilium_py.select.fields import Field, Kind
 from cilium_py.select.masks import Columns, Mask
 from cilium_py.select.numbers import Structs, compared, number_at, tested
 from cilium_py.select.rows import OPERATORS, acceptance
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SPARSE = 16
 """With fewer than one entry in so many selected, those are looked up one by one."""
+MOST_WORDS = 4096
 Leaf = Compare | Within | Covers | Has | Like
 
 
@@ -116,7 +118,13 @@ def _told(node: Node, decoder: Decoder[Any]) -> _Told:
     if isinstance(node, Missing):
         return _by_values(lambda value: value is None, (node.field,), decoder)
     accept = acceptance(node)
-    return _by_values(lambda value: value is not None and accept(value), (node.field,), decoder)
+
+    def accepted(value: Any) -> bool:
+        return value is not None and accept(value)
+
+    # Words are few, and often the same.
+    is_word = node.field.kind is Kind.TEXT
+    return _by_values(lru_cache(MOST_WORDS)(accepted) if is_word else accepted, (node.field,), decoder)
 
 
 def _by_values(accept: Callable[..., bool], fields: Sequence[Field], decoder: Decoder[Any]) -> _Told:
