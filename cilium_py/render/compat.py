@@ -7,15 +7,19 @@ cilium_py.schema.golang's values) to `write_document`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
-from typing import Any, BinaryIO
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import Any, BinaryIO, TypeAlias
 
 from cilium_py.errors import WrongUsage
 from cilium_py.render import gojson, goyaml, tabular
 from cilium_py.render.output import Output
+from cilium_py.render.spool import arranged
 from cilium_py.render.stream import chunks
 from cilium_py.schema import GoList, GoTable, MapDef
 from cilium_py.schema.golang import GoStruct, Nil, Pair
+
+Group: TypeAlias = tuple[str, list[str]]
 
 
 def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Iterable[Iterable[Pair]]) -> None:
@@ -24,14 +28,15 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Itera
     match shape:
         case GoTable():
             if output.is_text and shape.text:
-                cells = sorted(tuple(shape.text.cells(entry.row)) for entry in chain.from_iterable(maps))
+                rows = (tuple(shape.text.cells(entry.row)) for entry in chain.from_iterable(maps))
+                cells = arranged(rows, lambda each: each)
                 write_lines(stream, tabular.lines(shape.text.titles, cells, shape.text.padded, shape.titles_when_empty))
                 return
-            groups = grouped(shape, chain.from_iterable(maps))
+            groups = _groups(shape, chain.from_iterable(maps))
             if output.is_text:
-                write_lines(stream, table_lines(shape.titles, groups, shape.titles_when_empty))
+                write_lines(stream, _group_lines(shape, groups))
             else:
-                write_document(stream, output, groups)
+                _write_groups(stream, output, groups)
         case GoList():
             if shape.arranged:
                 maps = map(shape.arranged, maps)
@@ -69,21 +74,33 @@ def write_lines(stream: BinaryIO, lines: Iterable[str]) -> None:
         stream.write("".join(line + "\n" for line in chunk).encode())
 
 
-def grouped(shape: GoTable[Any], entries: Iterable[Pair]) -> dict[str, list[str]]:
-    """Key text -> its value texts, as in cilium-dbg's map[string][]string."""
-    found: dict[str, list[str]] = {}
-    for entry in entries:
-        key, value = shape.entry(entry)
-        found.setdefault(key, []).append(value)
-    return found
+def _groups(shape: GoTable[Any], entries: Iterable[Pair]) -> Iterator[Group]:
+    """The key texts in order, each with its value texts: cilium-dbg's map[string][]string."""
+    for key, pairs in groupby(arranged(map(shape.entry, entries), itemgetter(0)), itemgetter(0)):
+        yield key, [value for _, value in pairs]
 
 
-def table_lines(
-    titles: tuple[str, ...], groups: dict[str, list[str]], titles_when_empty: bool = False
-) -> Iterator[str]:
+def _group_lines(shape: GoTable[Any], groups: Iterable[Group]) -> Iterator[str]:
     """Two columns; only the first line of a group shows its key."""
-    cells = (("" if at else key, value) for key, values in sorted(groups.items()) for at, value in enumerate(values))
-    return tabular.lines(titles, cells, titles_when_empty=titles_when_empty)
+    cells = (("" if at else key, value) for key, values in groups for at, value in enumerate(values))
+    return tabular.lines(shape.titles, cells, titles_when_empty=shape.titles_when_empty)
+
+
+def _write_groups(stream: BinaryIO, output: Output, groups: Iterator[Group]) -> None:
+    """An object of lists, group by group where the format allows it."""
+    match output.format:
+        case "yaml":
+            found = arranged(groups, lambda group: goyaml.Key(group[0]))
+            first = next(found, None)
+            for group in chain([first] if first else (), found):
+                stream.write(goyaml.document(dict([group])).encode())
+            stream.write(b"\n" if first else b"{}\n\n")
+        case "json":
+            _write_members(stream, (gojson.indented(dict([group]))[1:-2] for group in groups), "{", "}")
+        case "jsonpath" if not output.template:
+            _write_groups(stream, Output("json"), groups)
+        case _:
+            write_document(stream, output, dict(groups))
 
 
 def _list_lines(definition: MapDef[Any], shape: GoList[Any], maps: Iterable[Iterable[Pair]]) -> Iterator[str]:
@@ -91,7 +108,7 @@ def _list_lines(definition: MapDef[Any], shape: GoList[Any], maps: Iterable[Iter
     each: Iterable[Iterable[Pair]] = maps if shape.blank_line_after_map else [chain.from_iterable(maps)]
     for entries in each:
         rows = (entry.row for entry in entries)
-        yield from tabular.text_lines(text, sorted(rows, key=shape.order) if shape.order else rows)
+        yield from tabular.text_lines(text, arranged(rows, shape.order) if shape.order else rows)
         if shape.blank_line_after_map:
             yield ""
 
@@ -118,15 +135,22 @@ def write_list(stream: BinaryIO, output: Output, shape: GoList[Any], entries: It
     elif output.format not in ("json", "jsonpath"):
         write_document(stream, output, None)
     else:
-        _write_json_list(stream, chain([first], items))
+        members = ("\n  " + gojson.indented(item).replace("\n", "\n  ") for item in chain([first], items))
+        _write_members(stream, members, "[", "]")
 
 
-def _write_json_list(stream: BinaryIO, items: Iterator[Any]) -> None:
-    separator = "[\n  "
-    for item in items:
-        stream.write((separator + gojson.indented(item).replace("\n", "\n  ")).encode())
-        separator = ",\n  "
-    stream.write(b"\n]\n\n")
+def _write_members(stream: BinaryIO, members: Iterable[str], start: str, end: str) -> None:
+    """The members of a JSON list or object, each with its own newline and indent before it."""
+    separator = start
+    try:
+        for member in members:
+            stream.write((separator + member).encode())
+            separator = ","
+    finally:
+        if separator == ",":
+            stream.write(f"\n{end}\n\n".encode())
+    if separator == start:
+        stream.write(f"{start}{end}\n\n".encode())
 
 
 def yaml_shape(value: Any) -> Any:

@@ -65,7 +65,7 @@ def _block(value: dict[str, Any] | list[Any], indent: int) -> Iterator[str]:
             else:
                 yield from _scalar_lines(f"{space}- ", item, indent + 2)
         return
-    for key in sorted(value, key=_Key) if isinstance(value, Natural) else value:
+    for key in sorted(value, key=Key) if isinstance(value, Natural) else value:
         item, start = value[key], f"{space}{_string(key)}:"
         if isinstance(item, (dict, list)) and item:
             yield start
@@ -152,13 +152,13 @@ def _needs_quotes(text: str) -> bool:
     )
 
 
-class _Key:
+class Key:
     """Natural order of map keys: runs of digits by value, letters after everything else unless behind a digit."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def __lt__(self, other: _Key) -> bool:
+    def __lt__(self, other: Key) -> bool:
         a, b = self.text, other.text
         for at, (x, y) in enumerate(zip(a, b, strict=False)):
             if x == y:
