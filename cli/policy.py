@@ -124,12 +124,12 @@ def list_(where: Settings, output: str | None) -> None:
 def show_all(where: Settings, form: Output, numeric: bool) -> None:
     found = entries.all_maps(where.pins)
     view = View.of(where, numeric)
-    if asked().is_given and found:
-        list_selected(where, form, found, view)
-    elif form.compat and not found:
+    if form.compat and not found:
         write_lines(["no maps found"])
     elif not found and where.recording is None and not where.paths.globals.is_dir():
         raise MapMissing(f"{where.paths.globals}: no such directory", "is Cilium running here?")
+    elif asked().is_given:
+        list_selected(where, form, found, view)
     elif form.is_text:
         write_lines(line for each, listed in contents(found, view) for line in block(each, listed, view))
     elif form.compat:

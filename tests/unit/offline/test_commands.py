@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cilium_py.cli.offline import STATE
-from tests.unit.cli.test_tree import PROGRAM, call, command_at, leaves
+from cilium_py.cli.select import SelectingCommand
+from tests.unit.cli.test_tree import LISTS, PROGRAM, call, command_at, leaves
 
 from .recordings import ANSWERS, files_of_ours, ours
 
@@ -77,6 +78,21 @@ def test_what_changes_the_node_is_refused(path: tuple[str, ...], snapshot: str) 
 def test_what_shows_or_changes_does_not_change(words: str, snapshot: str) -> None:
     code, out, err = call("--from", snapshot, *words.split())
     assert (code, out, err[:7]) == (2, "", "error: ")
+
+
+@pytest.mark.parametrize("path", [path for path in leaves() if path[-1] in LISTS], ids=" ".join)
+def test_every_list_of_a_recording_selects(path: tuple[str, ...], snapshot: str) -> None:
+    """Or says that it has no such map; and names the fields where a wrong one is asked for."""
+    command, _ = command_at(path)
+    assert isinstance(command, SelectingCommand)
+    field = next(iter(command.subject.fields()))
+    words = (*path, *((snapshot,) if path == ("snapshot", "list") else ()))
+    for options in (["--sort", f"{field}:desc", "--limit", "1", "--columns", field], ["--stats"], ["--count"]):
+        code, out, err = call("--from", snapshot, *words, *options)
+        assert (code == 0 and out) or (code == 1 and "recorded" in err), err
+    code, out, err = call("--from", snapshot, *words, "--where", "nonsense == 1")
+    assert out == ""
+    assert (code == 2 and f"fields: {field}" in err) or (code == 1 and "recorded" in err), err
 
 
 def asked(recording: object, *words: str) -> Any:
