@@ -79,11 +79,11 @@ def explain(
         number = parse_protocol_word(protocol, ends[1][1])
         found = page(known, moment_of(where, agent_clock(where)), *ends, number)
         answer = None if no_run or where.recording is not None else rehearsed(where, known, found)
-    if not form.is_text:
-        write_value(sys.stdout.buffer, form, {**found._asdict(), "programs": answer})
-        return
-    for line in text(found, answer):
-        click.echo(line)
+        if not form.is_text:
+            write_value(sys.stdout.buffer, form, {**found._asdict(), "programs": answer})
+            return
+        for line in text(found, answer):
+            click.echo(line)
 
 
 def rehearsed(where: Settings, known: Known, found: Page) -> Answer | str | None:

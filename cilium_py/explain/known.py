@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from cilium_py.bpf.directory import Pins
 from cilium_py.endpoint import store
-from cilium_py.errors import MapMissing
+from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, Partial
 from cilium_py.maps import endpoint, ipcache, lb_backends, lb_revnat, lb_services
 from cilium_py.node.config import FILE, NodeConfig
 from cilium_py.node.identity import RESERVED
 from cilium_py.node.runtime import Clock
 from cilium_py.paths import NodePaths
 from cilium_py.policy.identities import Identities
-from cilium_py.schema import MapDef
+from cilium_py.schema import MapDef, Source
 from cilium_py.schema.text import ip, unmapped
 from cilium_py.schema.timestamp import NS, rfc3339
 from cilium_py.table import Family, OpenTable, open_source
@@ -53,12 +53,16 @@ class Moment:
 
 
 class Known:
-    """What a node, live or recorded, knows of addresses and numbers. Close it, or use it in a with block."""
+    """What a node, live or recorded, knows of addresses and numbers. Use it in a with block.
+
+    A map of no known shape is nothing that is known: the end of the block tells of it, with Partial.
+    """
 
     def __init__(self, pins: Path | Pins, paths: NodePaths) -> None:
         self.pins = pins
         self.paths = paths
         self._opened = ExitStack()
+        self._unread: dict[str, CiliumPyError] = {}
         self.labels_of = cache(self._labels_of)
         """The labels of an identity, in a list that nobody changes."""
         self.identity = lru_cache(HELD)(self._in_ipcache)
@@ -67,8 +71,32 @@ class Known:
     def __enter__(self) -> Known:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._opened.close()
+        if kind is None and self._unread:
+            hint = next(iter(self._unread.values())).hint
+            raise Partial("; ".join(self._unread), hint)
+
+    def without(self, error: LayoutMismatch | Partial) -> None:
+        """Go on without what could not be read, and tell of it at the end."""
+        said = error.message if isinstance(error, Partial) else f"left out: {error.message}"
+        self._unread[said] = error
+
+    def open(self, source: Source[R]) -> OpenTable[R] | None:
+        """Open a map; None where it is not there, or of no known shape."""
+        try:
+            return open_source(source, self.pins)
+        except MapMissing:
+            return None
+        except LayoutMismatch as error:
+            self.without(error)
+            return None
+
+    def tables(self, sources: Iterable[Source[R]]) -> Iterator[OpenTable[R]]:
+        """Each of some maps that can be opened."""
+        for table in filter(None, map(self.open, sources)):
+            with table:
+                yield table
 
     @cached_property
     def node(self) -> NodeConfig | None:
@@ -122,9 +150,13 @@ class Known:
         return " ".join(self.labels.get(identity, ())) or str(identity)
 
     def rows(self, definition: MapDef[R]) -> Iterator[R]:
-        """The rows of a family; none where its maps are not there."""
-        with suppress(MapMissing):
+        """The rows of a family; none where its maps are not there, or of no known shape."""
+        try:
             yield from Family(definition, self.pins).rows()
+        except MapMissing:
+            return
+        except (LayoutMismatch, Partial) as error:
+            self.without(error)
 
     @cached_property
     def names(self) -> Mapping[int, str]:
@@ -161,10 +193,8 @@ class Known:
 
     @cached_property
     def _ipcache(self) -> OpenTable[ipcache.Row] | None:
-        for source in ipcache.MAP.sources:
-            with suppress(MapMissing):
-                return self._opened.enter_context(open_source(source, self.pins))
-        return None
+        table = next(filter(None, map(self.open, ipcache.MAP.sources)), None)
+        return self._opened.enter_context(table) if table is not None else None
 
 
 def _label(label: Mapping[str, str]) -> str:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from heapq import nlargest
 from typing import NamedTuple
 
-from cilium_py.errors import MapMissing
+from cilium_py.errors import Partial
 from cilium_py.maps import ct, nat
 from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT
 from cilium_py.policy.ports import TCP
 from cilium_py.schema import Address, Source
 from cilium_py.schema.text import protocol_name
-from cilium_py.table import OpenTable, open_source
+from cilium_py.table import OpenTable, open_source, readable
 
 from .known import Known
 from .octets import FLAGS, places
@@ -99,24 +99,19 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(known: Known, ports: tuple[int, int] = (FIRST_PORT, LAST_PORT), top: int = 10) -> Diagnosis:
-    """Look at every NAT table. Raises MapMissing if there is none."""
+    """Look at every NAT table. Raises MapMissing or LayoutMismatch if there is none that can be read."""
     tables: list[TableHealth] = []
     problems: list[Problem] = []
     uses = _Uses(*ports)
-    missing: MapMissing | None = None
-    for source in nat.MAP.sources:
-        try:
-            opened = open_source(source, known.pins)
-        except MapMissing as error:
-            missing = missing or error
-            continue
-        with opened, ExitStack() as stack:
-            found = _Examined(opened, _connections(known, source.family, stack), uses)
-            found.read()
-            problems += found.problems
-            tables.append(found.health(source))
-    if not tables and missing:
-        raise missing
+    try:
+        for source, opened in readable(nat.MAP.sources, lambda source: open_source(source, known.pins)):
+            with opened, ExitStack() as stack:
+                found = _Examined(opened, _connections(known, source.family, stack), uses)
+                found.read()
+                problems += found.problems
+                tables.append(found.health(source))
+    except Partial as error:
+        known.without(error)
     return Diagnosis(tables, problems, uses.most(top))
 
 
@@ -124,9 +119,8 @@ def _connections(known: Known, family: int, stack: ExitStack) -> Callable[[bytes
     """What tells whether a connection is tracked; None where conntrack is not there."""
     opened: dict[bool, OpenTable[ct.Row]] = {}
     for source in ct.MAP.sources:
-        if source.family == family:
-            with suppress(MapMissing):
-                opened["_any" not in source.pin] = stack.enter_context(open_source(source, known.pins))
+        if source.family == family and (table := known.open(source)) is not None:
+            opened["_any" not in source.pin] = stack.enter_context(table)
     if not opened:
         return None
 

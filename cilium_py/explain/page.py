@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cilium_py.endpoint import store
 from cilium_py.endpoint.model import Endpoint
-from cilium_py.errors import CiliumPyError, MapMissing, WrongUsage
+from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.maps import ct, lb_services, metrics, nat
 from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT
 from cilium_py.node.runtime import Clock
@@ -20,7 +20,6 @@ from cilium_py.select.fields import fields_of
 from cilium_py.select.moment import Moment as SelectMoment
 from cilium_py.select.selection import Selection
 from cilium_py.select.tree import Node, Within, all_of, any_of
-from cilium_py.table import Family, open_source
 
 from .flows import Flow, flow
 from .known import Known, Moment, said
@@ -221,15 +220,12 @@ def _targets(services: Iterable[Service]) -> list[tuple[bytes, int | None]]:
 
 def _connections(known: Known, moment: Moment, source: bytes, ends: set[bytes], protocol: int | None) -> Iterator[Flow]:
     """The entries of conntrack between one address and others, of both directions."""
-    for table_source in ct.MAP.sources:
-        if table_source.family != (4 if len(source) == 4 else 6):
-            continue
-        with suppress(MapMissing), open_source(table_source, known.pins) as table:
-            _between(ct.MAP, source, ends).narrow(table)
-            for key, value in table.entries():
-                row = table.layout.decode(key, value)
-                if protocol in (None, key.nexthdr):
-                    yield flow(row, [row.direction], known, moment)
+    for table in known.tables(each for each in ct.MAP.sources if each.family == (4 if len(source) == 4 else 6)):
+        _between(ct.MAP, source, ends).narrow(table)
+        for key, value in table.entries():
+            row = table.layout.decode(key, value)
+            if protocol in (None, key.nexthdr):
+                yield flow(row, [row.direction], known, moment)
 
 
 def _between(definition: MapDef[Any], one: bytes, others: set[bytes]) -> Selection[Any]:
@@ -255,22 +251,19 @@ def _is_asked(found: Flow, source: tuple[bytes, int | None], destination: tuple[
 def _translations(
     known: Known, source: tuple[bytes, int | None], ends: set[bytes], protocol: int | None
 ) -> Iterator[Mapping]:  # fmt: skip
-    for table_source in nat.MAP.sources:
-        if table_source.family != (4 if len(source[0]) == 4 else 6):
-            continue
-        with suppress(MapMissing), open_source(table_source, known.pins) as table:
-            _between(nat.MAP, source[0], ends).narrow(table)
-            for key, value in table.entries():
-                row = table.layout.decode(key, value)
-                if protocol not in (None, key.nexthdr) or row.direction != "OUT":
-                    continue
-                if source[1] not in (None, row.source_port):
-                    continue
-                back = table.layout.key(
-                    daddr=row.to, saddr=row.destination, dport=row.to_port, sport=row.destination_port,
-                    nexthdr=key.nexthdr, flags=key.flags ^ TUPLE_OUT ^ TUPLE_IN,
-                )  # fmt: skip
-                yield Mapping(*row[:6], row.to, row.to_port, table.map.lookup(back.pack()) is not None)
+    for table in known.tables(each for each in nat.MAP.sources if each.family == (4 if len(source[0]) == 4 else 6)):
+        _between(nat.MAP, source[0], ends).narrow(table)
+        for key, value in table.entries():
+            row = table.layout.decode(key, value)
+            if protocol not in (None, key.nexthdr) or row.direction != "OUT":
+                continue
+            if source[1] not in (None, row.source_port):
+                continue
+            back = table.layout.key(
+                daddr=row.to, saddr=row.destination, dport=row.to_port, sport=row.destination_port,
+                nexthdr=key.nexthdr, flags=key.flags ^ TUPLE_OUT ^ TUPLE_IN,
+            )  # fmt: skip
+            yield Mapping(*row[:6], row.to, row.to_port, table.map.lookup(back.pack()) is not None)
 
 
 def _verdicts(
@@ -291,9 +284,8 @@ def _verdicts(
 
 def _drops(known: Known) -> Iterator[Drop]:
     totals: dict[tuple[str, str], int] = {}
-    with suppress(MapMissing):
-        for row in Family(metrics.MAP, known.pins).rows():
-            if row.code >= FIRST_DROP_REASON:
-                totals[row.reason, row.direction] = totals.get((row.reason, row.direction), 0) + row.packets
+    for row in known.rows(metrics.MAP):
+        if row.code >= FIRST_DROP_REASON:
+            totals[row.reason, row.direction] = totals.get((row.reason, row.direction), 0) + row.packets
     for (reason, direction), packets in sorted(totals.items(), key=lambda item: -item[1]):
         yield Drop(reason, direction, packets)

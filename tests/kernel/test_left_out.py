@@ -152,3 +152,26 @@ def test_what_shows_every_map_needs_no_layout(pins: Path, call: Call, tmp_path: 
     assert code == 0, err
     code, out, err = call("--from", saved, "ct", "list")
     assert (code, "10.0.0.1:80" in out, "left out" in err) == (3, True, True)
+
+
+JOINED = [
+    ("flow list", "cilium_ct6_global", "10.0.0.1"),
+    ("flow list", "cilium_ipcache_v2", "10.0.0.1"),
+    ("flow list -o json", "cilium_lxc", '"destination_port": 80'),
+    ("ct list -o wide", "cilium_ipcache_v2", "10.0.0.1"),
+    ("flow explain 10.0.0.1 10.0.0.1:80", "cilium_metrics", "10.0.0.1"),
+    ("flow explain 10.0.0.1 10.0.0.1:80", "cilium_lb6_services_v2", "10.0.0.1"),
+    ("nat doctor", "cilium_snat_v6_external", "cilium_snat_v4_external"),
+    ("nat doctor", "cilium_ct4_global", "cilium_snat_v4_external"),
+]
+
+
+@pytest.mark.parametrize(("words", "unknown", "shown"), JOINED)
+def test_what_is_joined_goes_without(words: str, unknown: str, shown: str, pins: Path, call: Call) -> None:
+    for known in (CONNECTION, TRANSLATION, SERVICE, BACKEND):
+        if known.name != unknown:
+            pin(pins, known)
+    pin_unknown(pins, unknown)
+    code, out, err = call(*words.split())
+    assert (code, shown in out) == (3, True), (out, err)
+    assert re.match(rf"error: left out: \S+/{unknown}: key and value are 3/5 bytes, known are ", err)
