@@ -74,8 +74,9 @@ class Lasting:
 
     def __iter__(self) -> Iterator[OpenTable[Any]]:
         """The tables as they are now, each giving what is selected. Raises MapMissing if they were never there."""
-        self.missing, selection = "", self._asked.selection(self._where)
+        self.missing = ""
         try:
+            selection = self._asked.selection(self._where)
             for table in narrowed(selection, self._target.opened(self._where, self._words)):
                 self._were_there = True
                 yield table
