@@ -87,10 +87,10 @@ def get(where: Settings, endpoint: str | None, every: bool, numeric: bool, outpu
     cilium-py bpf policy get --all -n
     cilium-py bpf policy get 42 -o json | jq '.[] | select(.action == "deny")'
     """
-    form = where.output(output)
     if every:
-        show_all(where, form, numeric)
+        show_all(where, output, numeric)
         return
+    form = where.output(output)
     if endpoint is None:
         raise WrongUsage("which endpoint?", "give its id, or --all")
     found = entries.map_of(where.pins, scope_of(endpoint))
@@ -118,17 +118,18 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py bpf policy list
     cilium-py bpf policy list -o jsonl
     """
-    show_all(where, where.output(output), numeric=False)
+    show_all(where, output, numeric=False)
 
 
-def show_all(where: Settings, form: Output, numeric: bool) -> None:
+def show_all(where: Settings, output: str | None, numeric: bool) -> None:
     found = entries.all_maps(where.pins)
-    view = View.of(where, numeric)
-    if form.compat and not found:
+    if where.compat and not found:
         write_lines(["no maps found"])
-    elif not found and where.recording is None and not where.paths.globals.is_dir():
+        return
+    form, view = where.output(output), View.of(where, numeric)
+    if not found and where.recording is None and not where.paths.globals.is_dir():
         raise MapMissing(f"{where.paths.globals}: no such directory", "is Cilium running here?")
-    elif asked().is_given:
+    if asked().is_given:
         list_selected(where, form, found, view)
     elif form.is_text:
         write_lines(line for each, listed in contents(found, view) for line in block(each, listed, view))

@@ -276,3 +276,8 @@ def test_clocks_of_ct(compat: Callable[..., Outcome], mode: str, hertz: str, lef
     options = f"-d --time-diff-clocksource-mode {mode} --time-diff-clocksource-hz {hertz}"
     outcome = compat(f"ct list global {options}", *maps, monotonic=1000, schedstat=4000 << 8)
     assert f"expires=5000 (remaining: {left} sec(s)) " in outcome.stdout, outcome.stderr
+
+
+@pytest.mark.parametrize("words", ["policy list -o xml", "policy get --all -o json"])
+def test_no_policy_map_is_said_in_every_format(compat: Callable[..., Outcome], words: str) -> None:
+    assert compat(words).stdout == "no maps found\n"
