@@ -79,6 +79,15 @@ def with_state(found: Recording) -> Settings:
     return where
 
 
+def completing(ctx: click.Context) -> Settings:
+    """What the line in the shell is about, of whose options only the names have been read. Raises CiliumPyError."""
+    from cilium_py.cli.where import completing_paths
+
+    root = ctx.find_root()
+    text = root.params.get("recording")
+    return with_state(root.with_resource(recording(Path(text)))) if text else Settings(completing_paths(ctx))
+
+
 @contextmanager
 def reading(ctx: click.Context, where: Settings) -> Iterator[None]:
     """Run a command that reads a recording; one that it cannot answer is refused. Files are named as they are in it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cilium_py.cli.context import Settings
-from cilium_py.errors import WrongUsage
+from cilium_py.errors import CiliumPyError, WrongUsage
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -92,10 +92,14 @@ def endpoint_id(ctx: click.Context, _param: click.Parameter, text: str | None) -
 
 
 def complete_endpoints(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    from cilium_py.cli.where import completing_paths
+    from cilium_py.cli.offline import completing
     from cilium_py.endpoint import store
 
-    return [text for text in map(str, store.ids(completing_paths(ctx))) if text.startswith(incomplete)]
+    try:
+        found = store.ids(completing(ctx).paths)
+    except CiliumPyError:
+        return []
+    return [text for text in map(str, found) if text.startswith(incomplete)]
 
 
 endpoint_argument = click.argument("endpoint_id", metavar="ID", callback=endpoint_id, shell_complete=complete_endpoints)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cilium_py.cli.context import Settings
+from cilium_py.cli.offline import completing
 from cilium_py.cli.select import KEY, Asked, Subject
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.schema.text import PROTOCOLS, number
@@ -142,10 +142,14 @@ def _sorts(fields: dict[str, Field] | Any) -> Completion:
 
 
 def _states(subject: Subject) -> Iterable[str]:
+    from cilium_py.endpoint import states
     from cilium_py.maps import lb_backends
 
-    if subject.name in ("ct", "flow"):
-        return ("SYN-SENT", "ESTABLISHED", "CLOSING", "CLOSED", "RESET")
+    match subject.name:
+        case "ct" | "flow":
+            return ("SYN-SENT", "ESTABLISHED", "CLOSING", "CLOSED", "RESET")
+        case "endpoint":
+            return states.HEALTH
     return lb_backends.STATES.values()
 
 
@@ -159,14 +163,10 @@ def _identities(ctx: click.Context) -> Iterable[str]:
     from cilium_py.cli.names import NodeNames
     from cilium_py.node.identity import RESERVED
 
-    return [*RESERVED, *NodeNames(_settings(ctx)).known_identities()]
+    return [*RESERVED, *NodeNames(completing(ctx)).known_identities()]
 
 
 def _endpoints(ctx: click.Context) -> Iterable[str]:
     from cilium_py.cli.names import NodeNames
 
-    return NodeNames(_settings(ctx)).known_endpoints()
-
-
-def _settings(ctx: click.Context) -> Settings:
-    return ctx.find_object(Settings) or Settings()
+    return NodeNames(completing(ctx)).known_endpoints()

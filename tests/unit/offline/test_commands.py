@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cilium_py.cli.offline import STATE
 from cilium_py.cli.select import SelectingCommand
+from tests.unit.cli.test_completion import complete
 from tests.unit.cli.test_tree import LISTS, PROGRAM, call, command_at, leaves
 
 from .recordings import ANSWERS, files_of_ours, ours
@@ -147,6 +148,21 @@ def test_a_diff_shows_what_changed_beside_the_maps(snapshot: str, tmp_path: Path
     assert out.splitlines()[-1].split() == ["rules", "1", "0", "0", "1", "0"]
     assert call("snapshot", "diff", snapshot, after, "--where", "map == rules")[1] == f"{rule}\n"
     assert call("snapshot", "diff", snapshot, after, "--map", "cilium_lxc")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("endpoint get ", "plain,1\n"), ("ct list --identity con", "plain,container:app=web\n"),
+        ("endpoint list --state not", "plain,not-ready\n"), ("ct list --endpoint 1", "plain,1\n"),
+    ],
+)  # fmt: skip
+def test_values_of_a_recording_complete(words: str, offered: str, snapshot: str) -> None:
+    assert complete(f"cilium-py --from {snapshot} {words}") == offered
+
+
+def test_a_recording_that_is_not_there_offers_nothing() -> None:
+    assert complete("cilium-py --from /nowhere.snap endpoint get ") == "\n"
 
 
 HOSTILE = st.recursive(
