@@ -79,13 +79,17 @@ def with_state(found: Recording) -> Settings:
     return where
 
 
-def completing(ctx: click.Context) -> Settings:
-    """What the line in the shell is about, of whose options only the names have been read. Raises CiliumPyError."""
+@contextmanager
+def completing(ctx: click.Context) -> Iterator[Settings]:
+    """What the line in the shell is about, for which no command has run. Raises CiliumPyError."""
     from cilium_py.cli.where import completing_paths
 
-    root = ctx.find_root()
-    text = root.params.get("recording")
-    return with_state(root.with_resource(recording(Path(text)))) if text else Settings(completing_paths(ctx))
+    text = ctx.find_root().params.get("recording")
+    if not text:
+        yield Settings(completing_paths(ctx))
+        return
+    with recording(Path(text)) as found:
+        yield with_state(found)
 
 
 @contextmanager

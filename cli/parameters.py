@@ -96,7 +96,8 @@ def complete_endpoints(ctx: click.Context, _param: click.Parameter, incomplete: 
     from cilium_py.endpoint import store
 
     try:
-        found = store.ids(completing(ctx).paths)
+        with completing(ctx) as where:
+            found = store.ids(where.paths)
     except CiliumPyError:
         return []
     return [text for text in map(str, found) if text.startswith(incomplete)]

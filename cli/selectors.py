@@ -163,10 +163,12 @@ def _identities(ctx: click.Context) -> Iterable[str]:
     from cilium_py.cli.names import NodeNames
     from cilium_py.node.identity import RESERVED
 
-    return [*RESERVED, *NodeNames(completing(ctx)).known_identities()]
+    with completing(ctx) as where:
+        return [*RESERVED, *NodeNames(where).known_identities()]
 
 
 def _endpoints(ctx: click.Context) -> Iterable[str]:
     from cilium_py.cli.names import NodeNames
 
-    return NodeNames(completing(ctx)).known_endpoints()
+    with completing(ctx) as where:
+        return NodeNames(where).known_endpoints()

@@ -157,8 +157,9 @@ def test_a_diff_shows_what_changed_beside_the_maps(snapshot: str, tmp_path: Path
         ("endpoint list --state not", "plain,not-ready\n"), ("ct list --endpoint 1", "plain,1\n"),
     ],
 )  # fmt: skip
-def test_values_of_a_recording_complete(words: str, offered: str, snapshot: str) -> None:
-    assert complete(f"cilium-py --from {snapshot} {words}") == offered
+def test_values_of_a_recording_complete(words: str, offered: str, snapshot: str, tmp_path: Path) -> None:
+    assert complete(f"cilium-py --from {snapshot} {words}", TMPDIR=str(tmp_path)) == offered
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_recording_that_is_not_there_offers_nothing() -> None:
