@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cilium_py.errors import MapMissing, WrongUsage
+from cilium_py.errors import LayoutMismatch, MapMissing, WrongUsage
 from cilium_py.paths import NodePaths
 
 if TYPE_CHECKING:
@@ -164,8 +164,9 @@ def show_family(
     stream = sys.stdout.buffer
     try:
         write_compat(stream, output, definition, (table.dump() for table in opened))
-    except MapMissing:
-        if definition.compat and definition.compat.empty_without_map:
+    except (MapMissing, LayoutMismatch) as error:
+        shape = definition.compat
+        if shape and (shape.empty_without_map if isinstance(error, MapMissing) else shape.empty_if_of_other_size):
             write_compat(stream, output, definition, ())
         raise
     finally:

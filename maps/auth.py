@@ -102,6 +102,6 @@ MAP = MapDef(
     text=TEXT,
     sources=(Source("cilium_auth_map", (Layout("1.14", Key, Info, decode),)),),
     order=tuple,
-    compat=GoList(compat_item, nil_when_empty=True),
+    compat=GoList(compat_item, nil_when_empty=True, empty_if_of_other_size=True),
     derived=(Left("remaining", "expires_ns", Ticks.UNIX_NS),),
 )

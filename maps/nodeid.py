@@ -96,5 +96,5 @@ MAP = MapDef(
         Source("cilium_node_map", (Layout("1.14", Key, ValueWithoutSpi, decode_without_spi),)),
     ),
     order=order,
-    compat=GoList(compat_item),
+    compat=GoList(compat_item, empty_if_of_other_size=True),
 )

@@ -57,5 +57,5 @@ MAP = MapDef(
     text=Table(("SID", "VRF ID"), cells, padded="none", titles_when_empty=False),
     sources=(Source("cilium_srv6_sid", (Layout("1.13", Key, Value, decode),)),),
     order=tuple,
-    compat=GoList(compat_item),
+    compat=GoList(compat_item, empty_if_of_other_size=True),
 )

@@ -116,6 +116,8 @@ class GoTable(Generic[R]):
     """A table of the rows, sorted by their texts, in place of the two columns."""
     empty_without_map: bool = False
     """Maps that are not pinned print like empty ones."""
+    empty_if_of_other_size: bool = False
+    """A map whose keys or values have a size that is not known prints like an empty one."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class GoList(Generic[R]):
     """Each map has its own JSON document."""
     empty_without_map: bool = False
     """Maps that are not pinned print like empty ones."""
+    empty_if_of_other_size: bool = False
+    """A map whose keys or values have a size that is not known prints like an empty one."""
     blank_line_after_map: bool = False
     """In text, an empty line follows the lines of each map."""
 

@@ -281,3 +281,18 @@ def test_clocks_of_ct(compat: Callable[..., Outcome], mode: str, hertz: str, lef
 @pytest.mark.parametrize("words", ["policy list -o xml", "policy get --all -o json"])
 def test_no_policy_map_is_said_in_every_format(compat: Callable[..., Outcome], words: str) -> None:
     assert compat(words).stdout == "no maps found\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "stdout"),
+    [
+        ("auth list -o json", "cilium_auth_map~short", "null\n\n"),
+        ("auth list", "cilium_auth_map~short", ""),
+        ("nodeid list -o yaml", "cilium_node_map_v2~short", "[]\n\n"),
+    ],
+)
+def test_what_is_walked_without_a_check_of_its_size(
+    compat: Callable[..., Outcome], words: str, name: str, stdout: str
+) -> None:
+    outcome = compat(words, Made(name, []))
+    assert (outcome.stdout, outcome.code) == (stdout, 1)
