@@ -36,9 +36,9 @@ STATE = {
 """Commands that read the state directory, of which the others change it or what runs."""
 
 HINTS = {
-    "endpoint": "a snapshot does, and what has the map cilium_lxc, the state directory or the agent's debuginfo",
-    "node": "a snapshot does, and what has a map of node ids, of tunnels or cilium_ipcache, or the agent's debuginfo",
-    "rules": "a snapshot of a node of ours does, and what has the agent's debuginfo",
+    "endpoint": "a snapshot does, and what has the map cilium_lxc, a state directory or a debuginfo",
+    "node": "a snapshot does, and what has other nodes in its map of node ids, of tunnels or ipcache, or in a debuginfo",
+    "rules": "a snapshot of a node of ours does, and what has a debuginfo",
 }
 
 
