@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from cilium_py.cli.bpf import definitions
+from cilium_py.cli.select import SelectingCommand
 from cilium_py.select.expression import parse
-from cilium_py.select.fields import fields_of
 from cilium_py.select.options import OPTIONS
+from tests.unit.cli.test_tree import command_at
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/selecting.md").read_text()
-FAMILIES = {definition.command: definition for definition in definitions()}
 
 
 def test_every_option_is_listed() -> None:
@@ -31,8 +31,10 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("words", EXAMPLES, ids=" ".join)
 def test_examples_are_understood(words: list[str]) -> None:
-    family = FAMILIES[(words[2] if words[1] == "bpf" else words[1],)]
-    parse(words[words.index("--where") + 1], fields_of(family.row, family.derived))
+    path = tuple(takewhile(lambda word: not word.startswith("-"), words[1:]))
+    command, _ = command_at(path)
+    assert isinstance(command, SelectingCommand)
+    parse(words[words.index("--where") + 1], command.subject.fields())
 
 
 def test_there_are_examples() -> None:
