@@ -106,12 +106,13 @@ def sources() -> list[tuple[str, Source[Any]]]:
 
 @pytest.mark.parametrize(("where", "source"), sources(), ids=lambda value: getattr(value, "pin", ""))
 def test_like_the_recorded_map(shared: Path, where: str, source: Source[Any]) -> None:
-    """A source whose pin Cilium 1.18 has knows the sizes of that map, byte orders included."""
+    """A source whose pin Cilium 1.18 has knows the type and the sizes of that map, byte orders included."""
     recorded = recorded_maps(shared).get(source.pin.replace("{}", ""))
     if recorded is None:
         return
     fitting = [each for each in source.layouts if sizes(each) == (recorded["key_size"], recorded["value_size"])]
     assert fitting, f"{where}: no layout of {recorded['key_size']}/{recorded['value_size']} bytes"
+    assert all(recorded["type"] in each.kind.value for each in fitting), f"{where}: the map is a {recorded['type']}"
     assert any(same_orders(each, recorded) for each in fitting)
 
 
