@@ -58,17 +58,16 @@ def duration(seconds: int | None) -> str:
 
 def arrows(row: Flow) -> str:
     """10.0.0.1:4000 -> 10.96.0.1:443 -> 10.0.1.7:6443, and what the source is translated to."""
-    source, port = row.source, row.source_port
-    text = said(source, port)
-    if row.nat_address is not None and (row.nat_address, row.nat_port) != (source, port):
-        text += f" (as {said(row.nat_address, row.nat_port)})"
-    service, destination = row.service, row.destination
+    _, _, source, source_port, service, service_port, destination, port, nat_address, nat_port, *_ = row
+    text = said(source, source_port)
+    if nat_address is not None and (nat_address, nat_port) != (source, source_port):
+        text += f" (as {said(nat_address, nat_port)})"
     if service is not None:
-        text += f" -> {said(service, row.service_port)}"
+        text += f" -> {said(service, service_port)}"
     if destination is None:
         return f"{text} -> backend {row.backend_id}, which is gone"
-    if service != destination or row.service_port != row.destination_port:
-        text += f" -> {said(destination, row.destination_port)}"
+    if service != destination or service_port != port:
+        text += f" -> {said(destination, port)}"
     return text
 
 
@@ -79,12 +78,13 @@ def who(identity: int | None, labels: Iterable[str], endpoint: int | None) -> st
 
 
 def cells(row: Flow) -> tuple[str, ...]:
+    (
+        protocol, entries, _, _, _, _, _, _, _, _, related, state, packets, size, remaining, expires, identity, labels,
+        endpoint, other, others, target, _, _, _, _,
+    ) = row  # fmt: skip
     return (
-        f"{row.protocol} related" if row.related else row.protocol, arrows(row), row.state or "-",
-        duration(row.remaining), row.expires or "-", "+".join(row.entries),
-        who(row.source_identity, row.source_labels, row.source_endpoint),
-        who(row.destination_identity, row.destination_labels, row.destination_endpoint), str(row.packets),
-        str(row.bytes),
+        f"{protocol} related" if related else protocol, arrows(row), state or "-", duration(remaining), expires or "-",
+        "+".join(entries), who(identity, labels, endpoint), who(other, others, target), str(packets), str(size),
     )  # fmt: skip
 
 

@@ -1,11 +1,10 @@
-"""A number for each of many byte strings, of which no more is kept than a hash: 9 to 16 bytes, where a dict has 150."""
+"""A number for each of many byte strings, of which no more is kept than a hash: 14 to 24 bytes, where a dict has 150."""
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable, Iterator
 
-LEAST = 1 << 12
-"""Slots of an empty one."""
 HASH = (1 << 64) - 1
 
 
@@ -15,51 +14,55 @@ class Fingerprints:
     Two strings with one hash of 64 bits would be taken for one: with a million of them, once in forty million runs.
     """
 
-    def __init__(self, code: str = "B") -> None:
-        """`code` is the array type of the numbers."""
+    def __init__(self, count: int, code: str = "B") -> None:
+        """Room for so many strings to begin with; `code` is the array type of the numbers."""
         self._code = code
         self._marked = 0
-        self._allocate(LEAST)
+        self._allocate(max(count, 8))
 
-    def _allocate(self, slots: int) -> None:
-        self._hashes = array("Q", bytes(8 * slots))
-        self._numbers = array(self._code, bytes(array(self._code).itemsize * slots))
-        self._last = slots - 1
-        self._most = slots * 2 // 3
+    def _allocate(self, count: int) -> None:
+        self._slots = count + count // 2
+        self._most = count + count // 4
+        self._hashes = array("Q", bytes(8)) * self._slots
+        self._numbers = array(self._code, [0]) * self._slots
 
     def __len__(self) -> int:
         return self._marked
 
-    def mark(self, octets: bytes, bits: int) -> None:
-        """Set bits of a string's number."""
-        hashes, last = self._hashes, self._last
-        wanted = hash(octets) & HASH or 1
-        at = wanted & last
-        while (held := hashes[at]) and held != wanted:
-            at = (at + 1) & last
-        if not held:
-            hashes[at] = wanted
-            self._marked += 1
-        self._numbers[at] |= bits
-        if self._marked > self._most:
-            self._grow()
+    def mark(self, marks: Iterable[tuple[bytes, int]]) -> None:
+        """Set bits of the numbers of strings."""
+        hashes, numbers, slots, left = self._hashes, self._numbers, self._slots, self._most - self._marked
+        for octets, bits in marks:
+            wanted = hash(octets) & HASH or 1
+            at = wanted % slots
+            while (held := hashes[at]) != wanted:
+                if not held:
+                    hashes[at] = wanted
+                    left -= 1
+                    break
+                at = at + 1 if at + 1 < slots else 0
+            numbers[at] |= bits
+            if not left:
+                self._grow()
+                hashes, numbers, slots, left = self._hashes, self._numbers, self._slots, self._most - self._marked
+        self._marked = self._most - left
 
-    def of(self, octets: bytes) -> int:
-        hashes, last = self._hashes, self._last
-        wanted = hash(octets) & HASH or 1
-        at = wanted & last
-        while (held := hashes[at]) and held != wanted:
-            at = (at + 1) & last
-        return self._numbers[at]
+    def of(self, strings: Iterable[bytes]) -> Iterator[int]:
+        """The numbers of strings."""
+        hashes, numbers, slots = self._hashes, self._numbers, self._slots
+        for octets in strings:
+            wanted = hash(octets) & HASH or 1
+            at = wanted % slots
+            while (held := hashes[at]) != wanted and held:
+                at = at + 1 if at + 1 < slots else 0
+            yield numbers[at]
 
     def _grow(self) -> None:
-        hashes, numbers = self._hashes, self._numbers
-        self._allocate(2 * len(hashes))
-        new, last = self._hashes, self._last
+        hashes, numbers, self._marked = self._hashes, self._numbers, self._most
+        self._allocate(2 * self._marked)
         for held, number in zip(hashes, numbers, strict=True):
             if held:
-                at = held & last
-                while new[at]:
-                    at = (at + 1) & last
-                new[at] = held
-                self._numbers[at] = number
+                at = held % self._slots
+                while self._hashes[at]:
+                    at = at + 1 if at + 1 < self._slots else 0
+                self._hashes[at], self._numbers[at] = held, number

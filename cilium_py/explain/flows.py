@@ -11,24 +11,16 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from cilium_py.maps import ct, nat
-from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT, TUPLE_RELATED, TUPLE_SERVICE
 from cilium_py.schema import Address
 from cilium_py.select.fields import Fields, Kind, fields_of
 from cilium_py.select.tree import EVERYTHING, Compare, Node, any_of
 from cilium_py.table import OpenTable
 
-from .fingerprints import Fingerprints
 from .implied import implied
+from .joined import Joined
 from .known import Known, Moment
-from .octets import FLAGS, narrow, places
+from .octets import narrow
 from .translations import Translation, Translations
-
-SERVED, CHOSEN = 4, 8
-"""Marks of the end of a connection: that a flow of it goes through a service, that a backend was chosen for it."""
-KINDS = {1 << TUPLE_OUT: ["OUT"], 1 << TUPLE_IN: ["IN"], 1 << TUPLE_OUT | 1 << TUPLE_IN: ["OUT", "IN"]}
-"""Marks of the entries of a flow -> what they are called."""
-SERVED_KINDS = {marks: [*kinds, "SVC"] for marks, kinds in KINDS.items()}
-RELATED = [bytes([flags & TUPLE_RELATED]) for flags in range(256)]
 
 
 class Flow(NamedTuple):
@@ -134,49 +126,10 @@ def _of_table(
     narrow(table, wanted.speaking)
     for batch in table.batches():
         entries = zip(key_type.unpack_many(batch.keys), value_type.unpack_many(batch.values), strict=True)
-        for (key, value), entry in zip(batch.pairs(), entries, strict=True):
-            kinds = joined.entries(key, value)
+        spoken = zip(joined.kinds(batch), translations.of(batch), entries, strict=True)
+        for kinds, translation, entry in spoken:
             if kinds is not None:
-                translation = translations.of(key) if key[FLAGS] & ~TUPLE_RELATED == TUPLE_OUT else None
                 yield flow(decode(*entry), kinds, known, moment, translation)
-
-
-class Joined:
-    """Which entries of a table belong to one connection, by their bytes: of a large table, few are decoded twice."""
-
-    def __init__(self, table: OpenTable[ct.Row]) -> None:
-        key, value = places(table.layout.key), places(table.layout.value)
-        self._service = slice(key["saddr"].start, key["saddr"].stop), key["dport"]
-        """Where a service entry has the client; any other is turned round."""
-        self._client = key["daddr"], key["sport"]
-        self._protocol, self._rev_nat = key["nexthdr"], value["rev_nat_index"]
-        self._marks = Fingerprints()
-        mark, rev_nat = self._marks.mark, self._rev_nat
-        for batch in table.batches():
-            for each, held in batch.pairs():
-                flags = each[FLAGS]
-                if flags & TUPLE_SERVICE:
-                    mark(self._end(each, held), CHOSEN)
-                    continue
-                mark(each[:FLAGS] + RELATED[flags], 1 << (flags & TUPLE_IN))
-                if held[rev_nat] != b"\0\0":
-                    mark(self._end(each, held), SERVED)
-
-    def entries(self, key: bytes, value: bytes) -> list[str] | None:
-        """The kinds of entries of the connection that this entry speaks for; None if another one does."""
-        flags = key[FLAGS]
-        if flags & TUPLE_SERVICE:
-            return None if self._marks.of(self._end(key, value)) & SERVED else ["SVC"]
-        marks = self._marks.of(key[:FLAGS] + RELATED[flags]) | 1 << (flags & TUPLE_IN)
-        if flags & TUPLE_IN and marks & 1 << TUPLE_OUT:
-            return None
-        is_served = value[self._rev_nat] != b"\0\0" and self._marks.of(self._end(key, value)) & CHOSEN
-        return (SERVED_KINDS if is_served else KINDS)[marks]
-
-    def _end(self, key: bytes, value: bytes) -> bytes:
-        flags = key[FLAGS]
-        address, port = self._service if flags & TUPLE_SERVICE else self._client
-        return key[self._protocol] + key[address] + key[port] + value[self._rev_nat] + RELATED[flags]
 
 
 def flow(
@@ -194,11 +147,9 @@ def flow(
         service, target = target, (backend.address, backend.port) if backend is not None else (None, None)
     elif rev_nat:
         service = known.frontends.get((rev_nat, len(destination)), service)
-    identity = sender or known.identity(source)
-    other = known.identity(target[0]) if target[0] is not None else None
     return tuple.__new__(Flow, (
         protocol, kinds, source, source_port, *service, *target, *(translation or (nat_address, nat_port)), related,
-        ct.state(row), packets, size, *moment.times(expires), identity, known.labels_of(identity),
-        known.endpoint_ids.get(source), other, known.labels_of(other), known.endpoint_ids.get(target[0]), flag_names,
-        rev_nat, backend_id, moment.since(max(last_rx, last_tx)),
+        ct.state(row), packets, size, *moment.times(expires), *known.party(source, sender),
+        *known.party(target[0], 0), flag_names, rev_nat, backend_id,
+        moment.since(last_rx if last_rx > last_tx else last_tx),
     ))  # fmt: skip

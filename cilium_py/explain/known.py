@@ -27,6 +27,7 @@ R = TypeVar("R", bound=tuple[Any, ...])
 NEVER = 0xFFFFFFFF
 HELD = 1 << 14
 """Answers about addresses and times that are remembered."""
+SECONDS = len("2026-11-23T17:05:")
 
 
 class Moment:
@@ -37,19 +38,22 @@ class Moment:
         self._clock = clock
         self._now = now
         self._wall = wall
-        self.times = lru_cache(HELD)(self._times)
+        self._minute = lru_cache(HELD)(lambda minute: rfc3339(60 * minute * NS))
+
+    def times(self, expires: int) -> tuple[int | None, str | None]:
         """Of the time at which an entry expires: (seconds left, RFC 3339); None for what never does or is not known."""
-        self.since = lru_cache(HELD)(self._since)
-        """Seconds since a time in an entry."""
-
-    def _since(self, ticks: int) -> int | None:
-        return None if self._now is None else self._now - self._clock.seconds(ticks)
-
-    def _times(self, expires: int) -> tuple[int | None, str | None]:
         if self._now is None or expires == NEVER:
             return None, None
         left = self._clock.seconds(expires) - self._now
-        return left, rfc3339(int(self._wall + left) * NS) if self._wall is not None else None
+        if self._wall is None:
+            return left, None
+        minute, second = divmod(int(self._wall + left), 60)
+        text = self._minute(minute)
+        return left, f"{text[:SECONDS]}{second:02}{text[SECONDS + 2 :]}"
+
+    def since(self, ticks: int) -> int | None:
+        """Seconds since a time in an entry."""
+        return None if self._now is None else self._now - self._clock.seconds(ticks)
 
 
 class Known:
@@ -65,6 +69,8 @@ class Known:
         self._unread: dict[str, CiliumPyError] = {}
         self.labels_of = cache(self._labels_of)
         """The labels of an identity, in a list that nobody changes."""
+        self.party = lru_cache(HELD)(self._party)
+        """Of an address, and the identity that it is known by or 0: the identity, its labels, and the endpoint."""
         self.identity = lru_cache(HELD)(self._in_ipcache)
         """What the programs take an address for: that of the longest prefix in the ipcache."""
 
@@ -140,6 +146,10 @@ class Known:
         """Every slot of every frontend."""
         return list(self.rows(lb_services.MAP))
 
+    def _party(self, address: bytes | None, known_by: int) -> tuple[int | None, list[str], int | None]:
+        identity = known_by or (self.identity(address) if address is not None else None)
+        return identity, self.labels_of(identity), self.endpoint_ids.get(address)
+
     def _labels_of(self, identity: int | None) -> list[str]:
         return list(self.labels.get(identity or 0, ()))
 
@@ -204,7 +214,6 @@ def _label(label: Mapping[str, str]) -> str:
 
 def said(address: bytes, port: int | None = None) -> str:
     """10.0.0.1, 10.0.0.1:80, fd00::1 or [fd00::1]:80; without a port 0."""
-    text = ip(address)
     if not port:
-        return text
-    return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"
+        return ip(address)
+    return f"{ip(address)}:{port}" if len(address) == 4 else f"[{ip(address)}]:{port}"

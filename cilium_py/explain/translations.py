@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from cilium_py.bpf.directory import Pins
 from cilium_py.errors import MapMissing
 from cilium_py.maps import nat
-from cilium_py.maps.ct import TUPLE_OUT
+from cilium_py.maps.ct import TUPLE_OUT, TUPLE_RELATED
 from cilium_py.select.tree import EVERYTHING, Node
 from cilium_py.table import OpenTable, open_source
 
 from .fingerprints import Fingerprints
 from .octets import FLAGS, narrow, places
+
+if TYPE_CHECKING:
+    from cilium_py.bpf.batch import Batch
 
 Translation: TypeAlias = tuple[bytes, int]
 """The address and the port that a connection leaves with."""
@@ -27,24 +32,32 @@ class Translations:
         """Read them; those that `where` does not select may be left out."""
         self.family = family
         self._size = 4 if family == 4 else 16
-        self._marks = Fingerprints("Q")
         self._addresses: list[bytes] = [b""]
+        self._marks = Fingerprints(0, "Q")
         sources = nat.MAP.sources if scope is None else nat.CLUSTER
         source = next(source for source in sources if source.family == family)
         with suppress(MapMissing), open_source(source, pins, scope) as table:
             narrow(table, where)
-            self._read(table)
+            count = sum(batch.count for batch in table.batches())
+            self._marks = Fingerprints(count // 2, "Q")
+            self._marks.mark(self._found(table))
 
-    def of(self, key: bytes) -> Translation | None:
-        """What the source of an outgoing connection is translated to, by its key in conntrack."""
+    def of(self, batch: Batch) -> Iterator[Translation | None]:
+        """Of each entry of conntrack, what its source is translated to; None if it does not go out."""
         if not self._marks:
-            return None
-        size = self._size
-        # Conntrack has a flow turned round, but for the ports.
-        number = self._marks.of(key[size : 2 * size] + key[:size] + key[2 * size : FLAGS])
-        return (self._addresses[number >> 16], number & 0xFFFF) if number else None
+            return repeat(None, batch.count)
+        return self._looked_up(batch)
 
-    def _read(self, table: OpenTable[nat.Row]) -> None:
+    def _looked_up(self, batch: Batch) -> Iterator[Translation | None]:
+        one, addresses = self._size, self._addresses
+        both = 2 * one
+        # Conntrack has a flow turned round, but for the ports.
+        numbers = self._marks.of(key[one:both] + key[:one] + key[both:FLAGS] for key, _ in batch.pairs())
+        for (key, _), number in zip(batch.pairs(), numbers, strict=True):
+            is_outgoing = number and key[FLAGS] & ~TUPLE_RELATED == TUPLE_OUT
+            yield (addresses[number >> 16], number & 0xFFFF) if is_outgoing else None
+
+    def _found(self, table: OpenTable[nat.Row]) -> Iterator[tuple[bytes, int]]:
         value = places(table.layout.value)
         address, port = value["to_saddr"], value["to_sport"]
         numbers: dict[bytes, int] = {}
@@ -57,4 +70,4 @@ class Translations:
                 if number is None:
                     number = numbers[into] = len(self._addresses)
                     self._addresses.append(into)
-                self._marks.mark(key[:FLAGS], number << 16 | int.from_bytes(held[port], "big"))
+                yield key[:FLAGS], number << 16 | int.from_bytes(held[port], "big")

@@ -61,7 +61,8 @@ def fill(root: Path, plan: Filled) -> None:
             numbers = range(start, min(start + PORTION, plan.count))
             entries = [entry(number, dice) for number in numbers]
             keys = b"".join(plan.key.pack(*key) for key, _ in entries)
-            made.update_batch(keys, b"".join(plan.value.pack(*value) for _, value in entries))
+            cpus = made.value_room // plan.value.size if made.per_cpu else 1
+            made.update_batch(keys, b"".join(plan.value.pack(*value) * cpus for _, value in entries))
         made.pin(root / "tc/globals" / plan.pin)
 
 
@@ -79,22 +80,23 @@ def address_6(number: int) -> bytes:
 
 def conntrack(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple[object, ...]]:
     """Connections of some thousand pods, each from a port of its own."""
-    source, sport = address(0x0A000000, dice.randrange(5000)), 1024 + number % 60000
-    key = source, address(0xAC100000, number // 60000), 443, sport, 6, dice.choice((0, 1))
-    return key, connection(dice)
+    pod, sport = dice.randrange(5000), 1024 + number % 60000
+    key = address(0x0A000000, pod), address(0xAC100000, number // 60000), 443, sport, 6, dice.choice((0, 1))
+    return key, connection(dice, pod)
 
 
 def conntrack_6(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple[object, ...]]:
-    source, sport = address_6(dice.randrange(5000)), 1024 + number % 60000
-    key = source, address_6(1 << 20 | number // 60000), 443, sport, 6, dice.choice((0, 1))
-    return key, connection(dice)
+    pod, sport = dice.randrange(5000), 1024 + number % 60000
+    key = address_6(pod), address_6(1 << 20 | number // 60000), 443, sport, 6, dice.choice((0, 1))
+    return key, connection(dice, pod)
 
 
-def connection(dice: random.Random) -> tuple[object, ...]:
+def connection(dice: random.Random, pod: int) -> tuple[object, ...]:
+    """The entry of a connection of a pod, whose identity some others share."""
     packets, now = dice.randrange(2000), 1_000_000 + dice.randrange(20_000)
     return (
         *(0, 0, packets, packets * dice.randrange(64, 1500), now + 21_600, dice.choice((0x10, 0x13)), 0, 0),
-        *(0x1B, 0x1B, 10_000 + dice.randrange(3000), now, now),
+        *(0x1B, 0x1B, 10_000 + pod % 3000, now, now),
     )
 
 
@@ -112,6 +114,27 @@ def ipcache(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple
 def policy(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple[object, ...]]:
     identity, ports = 256 + number // 4, (80, 443, 8080, 9090)
     return (64, identity, number & 1, 6, port(ports[number % 4])), (0, dice.choice((0xC0, 0xC1)), 0)
+
+
+def policy_counted(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """What policy has, of endpoint 42."""
+    (_, identity, egress, protocol, dport), _ = policy(number, dice)
+    return (42, 24, identity, egress, protocol, dport), (dice.randrange(1 << 16), dice.randrange(1 << 26))
+
+
+def metric(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    reason, line = 130 + number % 60, number // 60
+    return (reason, 1 + line % 2, line, 1 + line % 14), (dice.randrange(1 << 20), dice.randrange(1 << 30))
+
+
+def frontend(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    return (port(number + 1),), (address(0x0A600000, number), port(dice.choice((80, 443))))
+
+
+def source_range(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """Some networks of each service."""
+    network = 0xC0000000 + (number << 8)
+    return (32 + dice.randrange(24, 33), port(1 + number % 10_000), address(network, 0)), (0,)
 
 
 def backend(number: int, dice: random.Random) -> tuple[tuple[object, ...], tuple[object, ...]]:
@@ -149,5 +172,19 @@ TABLES = {
     "lb services": Filled(
         "cilium_lb4_services_v2", MapType.HASH, struct.Struct("<4s2sHBBxx"), struct.Struct("<IHHBBH"), 110_000,
         "service",
+    ),
+    "lb revnat": Filled(
+        "cilium_lb4_reverse_nat", MapType.HASH, struct.Struct("2s"), struct.Struct("4s2s"), 10_000, "frontend"
+    ),
+    "lb source ranges": Filled(
+        "cilium_lb4_source_range", MapType.LPM_TRIE, struct.Struct("<I2sxx4s"), struct.Struct("B"), 50_000,
+        "source_range",
+    ),
+    "policy statistics": Filled(
+        "cilium_policystats", MapType.LRU_PERCPU_HASH, struct.Struct("<HxBIBB2s"), struct.Struct("<QQ"), 65_536,
+        "policy_counted",
+    ),
+    "metrics": Filled(
+        "cilium_metrics", MapType.PERCPU_HASH, struct.Struct("<BBHBxxx"), struct.Struct("<QQ"), 65_536, "metric"
     ),
 }  # fmt: skip
