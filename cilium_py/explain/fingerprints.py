@@ -1,4 +1,4 @@
-"""A number for each of many byte strings, of which no more is kept than a hash: 14 to 24 bytes, where a dict has 150."""
+"""A number for each of many byte strings, of which only a hash is kept: 14 to 24 bytes, where a dict has 150."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ NO_SERVICE = bytes(2)
 RELATED = [bytes([flags & TUPLE_RELATED]) for flags in range(256)]
 OUT, IN, BOTH = ["OUT"], ["IN"], ["OUT", "IN"]
 KINDS = {TUPLE_OUT: (OUT, OUT, BOTH, BOTH), TUPLE_IN: (IN, None, IN, None)}
-"""Direction of an entry -> the entries of its flow, by their marks, for which it speaks; None where another one does."""
+"""Direction of an entry -> the entries of the flow that it speaks for, by their marks; None where another one does."""
 
 
 class Joined:

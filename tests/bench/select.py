@@ -50,6 +50,8 @@ def run() -> str:
         for title, command in (
             ("the plain list", "list"),
             ("the plain list, through grep", f"list | grep '{source}:{sport} '"),
+            ("each connection with all that is known of it", "list -o wide"),
+            ("of those, one address and port", f"list -o wide --src {source} --sport {sport}"),
             ("one address and port of a million", f"list --src {source} --sport {sport}"),
             ("a network and two ports", "list --src 10.0.1.0/24 --dport 443,8443"),
             ("by time and size", "list --where 'bytes > 2900k and idle > 1h'"),
