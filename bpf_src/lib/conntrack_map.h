@@ -12,6 +12,7 @@
 #include <linux/in.h>
 #include <linux/in6.h>
 
+#include "config.h"
 #include "packet.h"
 
 enum {
@@ -164,10 +165,16 @@ union ct_buffer {
 	struct ct_buffer6 v6;
 };
 
+/*
+ * NULL for IPv6 where it is off, so that little is left to verify of the functions that begin with
+ * it: before Linux 6.8 they are verified even if nobody calls them.
+ */
 static __always_inline union ct_buffer *ct_buffer(bool ipv6)
 {
 	__u32 zero = 0;
 
+	if (ipv6 && !enable_ipv6)
+		return NULL;
 	if (ipv6)
 		return bpf_map_lookup_elem(&cilium_tail_call_buffer6, &zero);
 	return bpf_map_lookup_elem(&cilium_tail_call_buffer4, &zero);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.features import running_kernel
 from tests.prog.actors import CLIENT, OPTIONS
 from tests.prog.datapath import Datapath
 
@@ -26,9 +27,11 @@ def test_a_family_that_is_off_is_not_verified(host_routing: Datapath) -> None:
             if family in name and "icmp6" not in name and "no_service" not in name
         )
 
+    # Before Linux 6.8 a function of its own is verified even if nobody calls it.
+    share = 5 if running_kernel() >= (6, 8) else 2
     with Datapath([CLIENT.endpoint], {**OPTIONS, "enable_ipv6": False}) as single:
         assert verified(single, "ipv4") > 0
-        assert verified(single, "ipv6") < verified(host_routing, "ipv6") / 5
+        assert verified(single, "ipv6") < verified(host_routing, "ipv6") / share
 
 
 def test_every_slot_has_its_program(host_routing: Datapath) -> None:
