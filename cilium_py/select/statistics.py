@@ -16,9 +16,12 @@ from cilium_py.table import OpenTable
 R = TypeVar("R", bound=tuple[Any, ...])
 BY = (
     "family", "protocol", "backend_protocol", "direction", "state", "backend_state", "action", "reason",
-    "auth_type_name", "auth_type", "usage", "verdict", "related", "service",
+    "auth_type_name", "auth_type", "usage", "verdict", "related", "service", "status", "policy_ingress",
+    "policy_egress", "kind", "type", "local", "remote",
 )  # fmt: skip
 """What rows are counted by where they have it, in this order; `family` is that of their addresses."""
+BOTH = {"ipv4", "ipv6"}
+"""Fields of rows that may have an address of each family."""
 
 
 class Count(NamedTuple):
@@ -90,9 +93,10 @@ def _count(name: str, value: str, held: list[int], entries: int, counted: list[b
 
 def _words(fields: Fields) -> list[Field]:
     """The fields that rows are counted by."""
-    address = next((field.name for field in fields.values() if field.kind is Kind.ADDRESS), None)
-    family = {"family": Field("family", Kind.TEXT, derived=AddressFamily("family", address))} if address else {}
-    known = {**fields, **family}
+    known = dict(fields)
+    addresses = [each.name for each in fields.values() if each.kind is Kind.ADDRESS]
+    if addresses and not fields.keys() >= BOTH:
+        known["family"] = Field("family", Kind.TEXT, derived=AddressFamily("family", addresses[0]))
     return [known[name] for name in BY if name in known and known[name].kind in (Kind.TEXT, Kind.FLAG)]
 
 
