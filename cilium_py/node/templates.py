@@ -44,6 +44,24 @@ def uses(paths: NodePaths) -> list[TemplateUse]:
     return found
 
 
+def names(paths: NodePaths) -> dict[str, list[str]]:
+    """What cilium-dbg lists: a template, or what is wrong -> the directories of endpoints. Raises CiliumPyError."""
+    try:
+        found: dict[str, list[str]] = {path.name: [] for path in paths.templates.iterdir()}
+    except OSError as error:
+        raise CiliumPyError(f"{paths.templates}: {error.strerror}", "no endpoint was made on this node") from error
+    for directory in sorted(paths.state_dir.iterdir()):
+        if directory.is_symlink() or not directory.is_dir() or not re.fullmatch(r"[+-]?[0-9]{1,18}", directory.name):
+            continue
+        sha = named_template(directory)
+        if sha is None:
+            sha = f"<missing {NAMED}>"
+        elif not (paths.templates / sha).exists():
+            sha = "<template path invalid>"
+        found.setdefault(sha, []).append(directory.name)
+    return found
+
+
 def prune(paths: NodePaths) -> list[str]:
     """Remove the templates that no endpoint names, not even by a build that is under way; return which."""
     with locked(paths):

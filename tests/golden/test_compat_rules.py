@@ -296,3 +296,33 @@ def test_what_is_walked_without_a_check_of_its_size(
 ) -> None:
     outcome = compat(words, Made(name, []))
     assert (outcome.stdout, outcome.code) == (stdout, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "stdout"),
+    [
+        ("ct list global", ""),
+        ("ct list global -o json", "[]\n\n"),
+        ("ct flush global", ""),
+        ("nat list", ""),
+        ("nat list -o yaml", "[]\n\n"),
+        ("nat flush", ""),
+        ("nat retries list", ""),
+        ("nat retries flush", ""),
+    ],
+)
+def test_an_agent_without_addresses(compat: Callable[..., Outcome], words: str, stdout: str) -> None:
+    config = json.dumps({"EnableIPv4": False, "EnableIPv6": False, "ClockSource": 0})
+    outcome = compat(words, *CT, *NAT, files={CONFIG: config})
+    assert (outcome.stdout, outcome.stderr, outcome.code) == (stdout, "", 0)
+
+
+def test_templates_by_name(compat: Callable[..., Outcome]) -> None:
+    state = "/run/cilium/state"
+    files = {f"{state}/templates/abc/": "", f"{state}/templates/file": "", f"{state}/7_next/template.txt": "abc"}
+    named = {"100": "abc", "5": "abc\n", "9": "", "010": "nosuch"}
+    files |= {f"{state}/{endpoint}/template.txt": text for endpoint, text in named.items()}
+    outcome = compat("sha list -o json", files={**files, f"{state}/6/": ""})
+    assert json.loads(outcome.stdout) == {
+        "": ["9"], "<missing template.txt>": ["6"], "<template path invalid>": ["010"], "abc": ["100", "5"], "file": [],
+    }  # fmt: skip
