@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any, BinaryIO, TypeVar
 
-from cilium_py.render import tabular
+from cilium_py.render import rowyaml, tabular
 from cilium_py.render.output import Output
 from cilium_py.render.rowjson import encoded, writer
 from cilium_py.render.stream import chunks, collected
@@ -29,7 +28,7 @@ def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], tex
         case "jsonl":
             _lines(stream, map(writer(row), rows))
         case "yaml":
-            _yaml(stream, rows)
+            _yaml(stream, map(rowyaml.writer(row), rows))
         case "csv":
             _csv(stream, rows, row)
         case "jsonpath":
@@ -43,7 +42,7 @@ def write_value(stream: BinaryIO, output: Output, value: Any) -> None:
     document = plain(value)
     match output.format:
         case "yaml":
-            stream.write(_yaml_text(document).encode())
+            stream.write(rowyaml.dumped(document).encode())
         case "jsonl":
             items = document if isinstance(document, list) else [document]
             _lines(stream, (encoded(item) for item in items))
@@ -75,22 +74,13 @@ def _json(stream: BinaryIO, objects: Iterable[str]) -> None:
         stream.write(b"\n]\n")
 
 
-def _yaml(stream: BinaryIO, rows: Iterable[R]) -> None:
-    iterator = iter(rows)
-    first = next(iterator, None)
-    if first is None:
+def _yaml(stream: BinaryIO, items: Iterable[str]) -> None:
+    is_empty = True
+    for chunk in chunks(items):
+        stream.write("".join(chunk).encode())
+        is_empty = False
+    if is_empty:
         stream.write(b"[]\n")
-        return
-    for row in chain([first], iterator):
-        stream.write(_yaml_text([as_object(row)]).encode())
-
-
-def _yaml_text(document: Any) -> str:
-    import yaml
-
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
-    return text
 
 
 def _cell(value: Any) -> str:
