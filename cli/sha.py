@@ -14,7 +14,7 @@ from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no
 from cilium_py.errors import CiliumPyError
 from cilium_py.node import templates
 from cilium_py.node.templates import TemplateUse
-from cilium_py.render import write_value
+from cilium_py.render import Output, write_value
 from cilium_py.render.tabular import lines
 from cilium_py.schema import Table
 from cilium_py.schema.golang import Blob
@@ -39,16 +39,24 @@ def list_(where: Settings, output: str | None) -> None:
     """
     form = where.output(output)
     no_options_in_compat(form)
+    if form.compat:
+        list_as_cilium_dbg(form, templates.names(where.paths))
+        return
     found = templates.uses(where.paths)
-    if form.compat and not form.is_text:
-        from cilium_py.render.compat import write_document
-
-        write_document(sys.stdout.buffer, form, {name(use): sorted(map(str, use.endpoints)) for use in found})
-    elif form.is_text and not asked().is_given:
+    if form.is_text and not asked().is_given:
         write_text(lines(TITLES, cells(found), titles_when_empty=False))
     else:
         text = Table[TemplateUse](TITLES, lambda use: (name(use), ",".join(map(str, use.endpoints))), padded="none")
         list_rows(where, form, found, TemplateUse, text)
+
+
+def list_as_cilium_dbg(form: Output, found: dict[str, list[str]]) -> None:
+    from cilium_py.render.compat import table_lines, write_document
+
+    if form.is_text:
+        write_text(table_lines(TITLES, {sha: endpoints or ["-"] for sha, endpoints in found.items()}))
+    else:
+        write_document(sys.stdout.buffer, form, found)
 
 
 def name(use: TemplateUse) -> str:
