@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -44,30 +44,30 @@ def list_(where: Settings, output: str | None) -> None:
         return
     found = templates.uses(where.paths)
     if form.is_text and not asked().is_given:
-        write_text(lines(TITLES, cells(found), titles_when_empty=False))
+        write_text(lines(TITLES, cells((name(use), use.endpoints) for use in found), titles_when_empty=False))
     else:
         text = Table[TemplateUse](TITLES, lambda use: (name(use), ",".join(map(str, use.endpoints))), padded="none")
         list_rows(where, form, found, TemplateUse, text)
 
 
 def list_as_cilium_dbg(form: Output, found: dict[str, list[str]]) -> None:
-    from cilium_py.render.compat import table_lines, write_document
-
     if form.is_text:
-        write_text(table_lines(TITLES, {sha: endpoints or ["-"] for sha, endpoints in found.items()}))
-    else:
-        write_document(sys.stdout.buffer, form, found)
+        write_text(lines(TITLES, cells(sorted(found.items())), titles_when_empty=False))
+        return
+    from cilium_py.render.compat import write_document
+
+    write_document(sys.stdout.buffer, form, found)
 
 
 def name(use: TemplateUse) -> str:
     return use.sha or f"<{use.problem}>"
 
 
-def cells(found: Iterable[TemplateUse]) -> Iterable[tuple[str, str]]:
+def cells(found: Iterable[tuple[str, Sequence[object]]]) -> Iterable[tuple[str, str]]:
     """A line an endpoint; only the first of a template shows its name."""
-    for use in found:
-        for at, endpoint in enumerate(use.endpoints or ["-"]):
-            yield "" if at else name(use), str(endpoint)
+    for template, endpoints in found:
+        for at, endpoint in enumerate(endpoints or ["-"]):
+            yield "" if at else template, str(endpoint)
 
 
 def write_text(texts: Iterable[str]) -> None:
