@@ -193,7 +193,8 @@ def verdict_lines(each: Verdict) -> Iterator[str]:
         extra = f", through the proxy at port {each.proxy_port}" if each.proxy_port else ""
         auth = f", after authentication by {each.auth_type}" if each.auth_type != "disabled" else ""
         counted = f"; {each.packets} packets, {each.bytes} bytes so far" if each.packets is not None else ""
-        yield f"  by the entry: {each.entry}{extra}{auth}{counted}"
+        rank = f", of precedence {each.precedence}" if each.precedence is not None else ""
+        yield f"  by the entry: {each.entry}{rank}{extra}{auth}{counted}"
     elif each.enforced is not None:
         yield f"  no entry is for it, and the direction is {'' if each.enforced else 'not '}enforced"
 

@@ -9,101 +9,39 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cilium_py.bpf.map import BpfMap
 from cilium_py.cli.main import main
-from cilium_py.explain.flows import Flow, fields, flows
-from cilium_py.explain.known import Known, Moment
+from cilium_py.explain.flows import fields
+from cilium_py.explain.known import Known
 from cilium_py.explain.nat import Diagnosis, diagnose
-from cilium_py.explain.page import Page, page, parse_end
-from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
-from cilium_py.maps import ct, endpoint, ipcache, lb_backends, lb_services, nat, policy
+from cilium_py.maps import ct
 from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT, TUPLE_RELATED, TUPLE_SERVICE
-from cilium_py.node.runtime import Clock
 from cilium_py.paths import NodePaths
 from cilium_py.schema import Struct
-from cilium_py.schema.text import ip, parse_ip
+from cilium_py.schema.text import ip
 from cilium_py.select import rows
 from cilium_py.select.expression import parse
-from cilium_py.select.tree import EVERYTHING, Node
-from cilium_py.table import Family
-
-CLIENT, SERVER, VIP, NODE, WORLD = map(parse_ip, ("10.0.0.1", "10.0.0.2", "10.96.0.1", "192.0.2.1", "198.51.100.7"))
-NOW = Moment(Clock(), 1000, 1_000_000_000.0)
-SERVICE_ID, BACKEND_ID = 7, 5
-Entries = list[tuple[Struct, Struct]]
-
-
-def pin(directory: Path, name: str, entries: Entries, type: MapType = MapType.HASH) -> None:
-    """A pinned map of these entries."""
-    key, value = entries[0]
-    flags = BPF_F_NO_PREALLOC if type is MapType.LPM_TRIE else 0
-    with BpfMap.create(
-        name=name, type=type, key_size=key.size, value_size=value.size, max_entries=64, flags=flags
-    ) as made:
-        for each, held in entries:
-            made.update(each.pack(), held.pack())
-        made.pin(directory / name)
-
-
-def tuple_of(source: bytes, sport: int, to: bytes, dport: int, flags: int, protocol: int = 6) -> ct.Key4:
-    """The key of a connection as conntrack stores it."""
-    if flags & TUPLE_SERVICE:
-        return ct.Key4(saddr=source, dport=sport, daddr=to, sport=dport, nexthdr=protocol, flags=flags)
-    return ct.Key4(daddr=source, sport=sport, saddr=to, dport=dport, nexthdr=protocol, flags=flags)
-
-
-def tracked(**fields: int) -> ct.Entry:
-    return ct.Entry(**{"lifetime": 1060, "packets": 3, "bytes": 180, **fields})
-
-
-def mapped(
-    source: bytes, sport: int, to: bytes, dport: int, flags: int, into: bytes, port: int
-) -> tuple[Struct, Struct]:
-    key = nat.Key4(saddr=source, sport=sport, daddr=to, dport=dport, nexthdr=6, flags=flags)
-    return key, nat.Entry4(created=900, needs_ct=1, to_saddr=into, to_sport=port)
+from tests.kernel.node import (
+    BACKEND_ID,
+    CLIENT,
+    NODE,
+    SERVER,
+    SERVICE_ID,
+    VIP,
+    WORLD,
+    Entries,
+    all_flows,
+    explained,
+    mapped,
+    pin,
+    small_node,
+    tracked,
+    tuple_of,
+)  # fmt: skip
 
 
 @pytest.fixture
 def pins(bpffs: Path) -> Path:
-    """A node with a client (endpoint 1), a server (endpoint 2) and a service in front of it."""
-    directory = bpffs / "tc/globals"
-    directory.mkdir(parents=True)
-    pin(directory, "cilium_lxc", [
-        (endpoint.Key(ip=CLIENT.ljust(16, b"\0"), family=1), endpoint.Value(lxc_id=1, sec_id=256, ifindex=11)),
-        (endpoint.Key(ip=SERVER.ljust(16, b"\0"), family=1), endpoint.Value(lxc_id=2, sec_id=257, ifindex=12)),
-        (endpoint.Key(ip=NODE.ljust(16, b"\0"), family=1), endpoint.Value(flags=1)),
-    ])  # fmt: skip
-    pin(directory, "cilium_ipcache_v2", [
-        (ipcache.Key(**ipcache.key_fields((address, length))), ipcache.Value(sec_identity=identity))
-        for address, length, identity in (
-            (CLIENT, 32, 256), (SERVER, 32, 257), (NODE, 32, 1), (bytes(4), 0, 2),
-        )
-    ], MapType.LPM_TRIE)  # fmt: skip
-    pin(directory, "cilium_lb4_services_v2", [
-        (lb_services.Key4(address=VIP, dport=80, backend_slot=0, proto=6),
-         lb_services.Service(count=2, rev_nat_index=SERVICE_ID)),
-        (lb_services.Key4(address=VIP, dport=80, backend_slot=1, proto=6),
-         lb_services.Service(backend_id=BACKEND_ID, rev_nat_index=SERVICE_ID)),
-        (lb_services.Key4(address=VIP, dport=80, backend_slot=2, proto=6),
-         lb_services.Service(backend_id=99, rev_nat_index=SERVICE_ID)),
-    ])  # fmt: skip
-    pin(directory, "cilium_lb4_backends_v3", [
-        (lb_backends.Key(value=BACKEND_ID), lb_backends.Backend4(address=SERVER, port=8080, proto=6)),
-    ])  # fmt: skip
-    with BpfMap.create(name="revnat", type=MapType.HASH, key_size=2, value_size=6, max_entries=8) as revnat:
-        revnat.update(SERVICE_ID.to_bytes(2, "big"), VIP + (80).to_bytes(2, "big"))
-        revnat.pin(directory / "cilium_lb4_reverse_nat")
-    return directory
-
-
-def all_flows(pins: Path, where: Node = EVERYTHING) -> list[Flow]:
-    with Known(pins, NodePaths(state_dir=pins / "state")) as known:
-        return list(flows(known, NOW, Family(ct.MAP, pins).tables(), where))
-
-
-def explained(pins: Path, source: str, destination: str, protocol: int | None = None) -> Page:
-    with Known(pins, NodePaths(state_dir=pins / "state")) as known:
-        return page(known, NOW, parse_end(source, known), parse_end(destination, known), protocol)
+    return small_node(bpffs)
 
 
 def examined(pins: Path) -> Diagnosis:
@@ -216,45 +154,6 @@ def test_the_wide_form_of_a_list_is_the_list_of_flows(pins: Path, run: Run) -> N
     assert run("ct", "list", "cluster", "3", "-o", "wide", "--count") == (0, "2\n")
     assert run("ct", "list", "global", "-o", "wide", "--older-than", "3s")[0] == 2
     assert run("--compat", "ct", "list", "global", "-o", "wide")[0] == 2
-
-
-class Policy(NamedTuple):
-    """Entries (direction, identity, protocol and port prefix, deny) and what they say of port 8080 at the server."""
-
-    title: str
-    entries: list[tuple[int, int, int, int, int, bool]]
-    allowed: bool | None
-    entry: str
-
-
-POLICIES = [
-    Policy("this identity and port", [(0, 256, 6, 8080, 24, False)], True, "allow ingress 256 8080/TCP"),
-    Policy("anyone, this port", [(0, 0, 6, 8080, 24, False)], True, "allow ingress ANY 8080/TCP"),
-    Policy("all of this identity", [(0, 256, 0, 0, 0, False)], True, "allow ingress 256 ANY"),
-    Policy("a range of ports", [(0, 256, 6, 8064, 18, False)], True, "allow ingress 256 8064-8127/TCP"),
-    Policy("a denial of anyone", [(0, 256, 6, 8080, 24, False), (0, 0, 0, 0, 0, True)], False, "deny ingress ANY ANY"),
-    Policy("another port", [(0, 256, 6, 81, 24, False)], None, ""),
-    Policy("another direction", [(1, 256, 6, 8080, 24, False)], None, ""),
-]
-
-
-@pytest.mark.parametrize("case", POLICIES, ids=lambda case: case.title)
-def test_the_entry_that_decides(case: Policy, pins: Path) -> None:
-    pin(pins, "cilium_policy_v2_00002", [
-        (policy.Key(prefixlen=40 + bits, sec_label=identity, egress=direction, protocol=protocol, dport=port),
-         policy.Entry(flags=int(deny) | bits << 3))
-        for direction, identity, protocol, port, bits, deny in case.entries
-    ], MapType.LPM_TRIE)  # fmt: skip
-    found = explained(pins, "10.0.0.1", "10.0.0.2:8080", 6)
-    [ingress] = found.policy
-    assert (ingress.endpoint, ingress.direction, ingress.allowed, ingress.entry) == (
-        2,
-        "ingress",
-        case.allowed,
-        case.entry,
-    )
-    assert [each.endpoint for each in found.unread] == [1]
-    assert found.allowed == case.allowed
 
 
 def test_a_page_about_a_service(pins: Path) -> None:
