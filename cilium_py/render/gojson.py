@@ -80,6 +80,8 @@ def said(value: Any) -> str:
         return "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
     if isinstance(value, (list, tuple, bytes)):
         return "[" + " ".join(map(said, value)) + "]"
     if isinstance(value, dict):
