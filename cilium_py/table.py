@@ -6,6 +6,7 @@ import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -119,10 +120,18 @@ def with_inner(
 
 def total(value: type[Struct], per_cpu: memoryview | bytes) -> Struct:
     """The field-wise sum of one per-CPU value, wrapping like the counters it is made of."""
-    stride = (value.size + 7) & ~7
-    cpus = (value.unpack(per_cpu[at : at + value.size]) for at in range(0, len(per_cpu), stride))
-    widths = [1 << 8 * m.size for m in value.members if isinstance(m.kind, Int)]
-    return tuple.__new__(value, (sum(f) % width for f, width in zip(zip(*cpus, strict=True), widths, strict=True)))
+    widths, padding = _sums(value)
+    if padding:
+        stride = value.size + padding
+        per_cpu = b"".join([per_cpu[at : at + value.size] for at in range(0, len(per_cpu), stride)])
+    fields = zip(*value.format.iter_unpack(per_cpu), strict=True)
+    return tuple.__new__(value, [sum(each) % width for each, width in zip(fields, widths, strict=True)])
+
+
+@cache
+def _sums(value: type[Struct]) -> tuple[list[int], int]:
+    """Where the sum of each field wraps, and how many bytes the kernel has behind the value of a CPU."""
+    return [1 << 8 * m.size for m in value.members if isinstance(m.kind, Int)], -value.size % 8
 
 
 def open_source(

@@ -13,7 +13,7 @@ from typing import Any
 from cilium_py.bpf.directory import Pins, pins_of
 from cilium_py.errors import LayoutMismatch, MapMissing, WrongUsage
 from cilium_py.maps import policystats
-from cilium_py.maps.policy import DENY, MAP, PREFIX_SHIFT, STATIC_BITS, Key12, Row
+from cilium_py.maps.policy import DENY, MAP, PREFIX_SHIFT, STATIC_BITS, Key, Key12, Row
 from cilium_py.policy.ports import L4
 from cilium_py.schema import Pair, Source, Struct
 from cilium_py.table import OpenTable, open_source
@@ -80,13 +80,14 @@ def names(directory: Path | Pins) -> list[str]:
 
 def pairs(policy: PolicyMap) -> Iterator[Pair]:
     """Every entry, its row with what was counted of it. Statistics that cannot be read are said to be missing."""
+    endpoint, number = policy.endpoint, policy.endpoint_id
     with ExitStack() as stack:
         table = stack.enter_context(open_map(policy))
         statistics = _statistics(policy.directory, stack) if table.layout.value.size < 24 else None
-        for pair in table.dump():
-            counted = statistics and statistics.get(_statistics_key(policy.endpoint_id, pair.key))
+        for key, value, row in table.dump():
+            counted = statistics and statistics.get(_statistics_key(number, key))
             more = {"packets": counted.packets, "bytes": counted.bytes} if counted else {}
-            yield Pair(pair.key, pair.value, pair.row._replace(endpoint=policy.endpoint, **more))
+            yield Pair(key, value, row._replace(endpoint=endpoint, **more))
 
 
 def _statistics(directory: Path | Pins, stack: ExitStack) -> OpenTable[policystats.Row] | None:
@@ -97,12 +98,11 @@ def _statistics(directory: Path | Pins, stack: ExitStack) -> OpenTable[policysta
         return None
 
 
-def _statistics_key(endpoint_id: int, key: Any) -> policystats.Key:
-    fields: dict[str, Any] = {
-        "endpoint_id": endpoint_id, "prefix_len": (key.prefixlen - STATIC_BITS) & 0xFF, "sec_label": key.sec_label,
-        "egress": key.egress, "protocol": key.protocol, "dport": key.dport,
-    }  # fmt: skip
-    return policystats.Key(**fields)
+def _statistics_key(endpoint_id: int, key: Key) -> policystats.Key:
+    """The key of an entry's statistics: from the identity on, the fields are stored as the entry's own key has them."""
+    prefix_length, *rest = key
+    fields = (endpoint_id, (prefix_length - STATIC_BITS) & 0xFF, *rest)
+    return tuple.__new__(policystats.Key, fields)
 
 
 def put(table: OpenTable[Row], egress: bool, identity: int, l4: L4, *, deny: bool) -> None:
