@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from cilium_py.cli.context import Settings
+from cilium_py.cli.context import Settings, say
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.paths import NodePaths
 from cilium_py.snapshot.open import recording
@@ -37,7 +37,7 @@ STATE = {
 
 HINTS = {
     "endpoint": "a snapshot does, and what has the map cilium_lxc, a state directory or a debuginfo",
-    "node": "a snapshot does, and what has other nodes in its map of node ids, of tunnels or ipcache, or in a debuginfo",
+    "node": "a snapshot does, and what has other nodes in a map of node ids, tunnels or ipcache, or a debuginfo",
     "rules": "a snapshot of a node of ours does, and what has a debuginfo",
 }
 
@@ -76,6 +76,8 @@ def with_state(found: Recording) -> Settings:
 
         found.of_another = True
         found.silent_of, found.told_by_maps = foreign.write_state(found, where.paths)
+        for text in found.passed_over:
+            say(f"note: {text}, passed over")
     return where
 
 
@@ -154,7 +156,7 @@ def rules_of(where: Settings) -> Repository:
     elif where.recording.of_another:
         from cilium_py.offline import foreign
 
-        if not foreign.write_rules(where.paths):
+        if not foreign.write_rules(where.recording, where.paths):
             raise CiliumPyError(f"{where.recording.origin}: says nothing of rules", HINTS["rules"])
     return repository.load(where.paths)
 

@@ -28,6 +28,7 @@ from cilium_py.policy import parse, repository
 from cilium_py.policy.place import file_of
 from cilium_py.policy.repository import Repository
 from cilium_py.schema.text import unmapped
+from cilium_py.snapshot.recording import Recording
 
 from . import answers, told
 from .nodes import rows, seen_nodes, told_nodes
@@ -36,12 +37,12 @@ from .told import Told, integer, part, text, texts
 MOST_ID, MOST_IDENTITY = 0xFFFF, 0xFFFFFFFF
 
 
-def write_state(pins: Pins, paths: NodePaths) -> tuple[set[str], set[str]]:
+def write_state(pins: Recording, paths: NodePaths) -> tuple[set[str], set[str]]:
     """Complete the state directory of a recording by all that the recording says.
 
     Return the lists of which it says nothing, and those that its maps alone tell.
     """
-    said = Told.read(paths.state_dir)
+    said = Told.read(pins)
     found, conditions = _endpoints(pins, paths, said)
     for endpoint in found.values():
         paths.endpoint(endpoint.id).mkdir(parents=True, exist_ok=True)
@@ -63,9 +64,9 @@ def write_state(pins: Pins, paths: NodePaths) -> tuple[set[str], set[str]]:
     return silent_of, {word for word, is_told in beside if not is_told}
 
 
-def write_rules(paths: NodePaths) -> bool:
+def write_rules(recording: Recording, paths: NodePaths) -> bool:
     """Put the rules that the agent told where ours are; False if it told none. Raises WrongRule."""
-    said = Told.read(paths.state_dir)
+    said = Told.read(recording)
     if not said.rules:
         return False
     written = parse.parse_file(rule_document.read(said.rules, "rules of the recording"))

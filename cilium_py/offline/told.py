@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 from typing import Any
 
-from cilium_py.snapshot.state import TOLD, printable
+from cilium_py.snapshot.recording import Recording
+from cilium_py.snapshot.state import printable
 
 MOST_REVISION = 1 << 62
 
@@ -32,11 +32,11 @@ class Told:
     revision: int = 0
 
     @classmethod
-    def read(cls, state_dir: Path) -> Told:
+    def read(cls, recording: Recording) -> Told:
         found = cls()
-        for path in sorted((state_dir / TOLD).glob("*.json")):
-            document = _document(path.read_text(errors="replace"))
-            match path.name.partition(".")[0]:
+        for what, data in recording.told():
+            document = _document(data.decode(errors="replace"))
+            match what:
                 case "debuginfo":
                     found._debuginfo(document)
                 case "endpoint-list":

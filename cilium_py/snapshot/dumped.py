@@ -32,6 +32,8 @@ _STATE = re.compile(r"(?:.*/)?(?:[^/]*-)?state/(?P<name>[^/]+(?:/[^/]+){0,2})")
 _TOLD = re.compile(r".*(?P<what>debuginfo|endpoint-list|identity-list|node-list|policy-get)[^/]*\.(?:json|md|txt)")
 """Outputs of the agent that may be JSON."""
 BATCH = 1024
+MOST_TOLD = 32 << 20
+"""Bytes of such an output."""
 
 
 class Dump(Recording):
@@ -40,7 +42,8 @@ class Dump(Recording):
     def __init__(self, origin: Path, within: str = "") -> None:
         super().__init__(origin / within if within else origin)
         try:
-            self._files, self._state_files = sorted_out(files(origin, self.opened), within, self.origin)
+            found = files(origin, self.opened)
+            self._files, self._state_files, self._told = sorted_out(found, within, self.origin)
         except BaseException:
             self.close()
             raise
@@ -60,11 +63,21 @@ class Dump(Recording):
             state.put(self.state, ((name, _content(found)) for name, found in self._state_files))
         return self.state
 
+    def told(self) -> Iterator[tuple[str, bytes]]:
+        for what, found in self._told:
+            data = _content(found, MOST_TOLD)
+            if len(data) > MOST_TOLD:
+                self.passed_over.append(f"{found.path}: larger than {MOST_TOLD >> 20} MiB")
+            else:
+                yield what, data
 
-def sorted_out(found: Iterable[Found], within: str, origin: Path) -> tuple[dict[str, Found], list[tuple[str, Found]]]:
-    """(pin -> its dump, state files) of one node. Raises BadRecording if there are several, or none."""
+
+def sorted_out(
+    found: Iterable[Found], within: str, origin: Path
+) -> tuple[dict[str, Found], list[tuple[str, Found]], list[tuple[str, Found]]]:
+    """(pin -> its dump, state files, outputs of the agent) of one node. Raises BadRecording if several, or none."""
     dumps: defaultdict[str, dict[str, Found]] = defaultdict(dict)
-    kept: list[tuple[str, Found]] = []
+    kept, told = list[tuple[str, Found]](), list[tuple[str, Found]]()
     for file in found:
         if within and not file.path.startswith(f"{within}/"):
             continue
@@ -74,21 +87,23 @@ def sorted_out(found: Iterable[Found], within: str, origin: Path) -> tuple[dict[
         elif (at := _STATE.fullmatch(file.path)) is not None and state.is_safe(at["name"]):
             kept.append((at["name"], file))
         elif (at := _TOLD.fullmatch(path.name)) is not None:
-            kept.append((f"{state.TOLD}/{at['what']}.{len(kept)}.json", file))
-    if not dumps:
+            told.append((at["what"], file))
+    if not dumps and not told:
         raise BadRecording(
             f"{origin}: neither a snapshot nor dumps of maps",
             "`cilium-py snapshot save` makes one; bpftool -j map dump pinned PIN > cilium_NAME.json the other",
         )
-    if len(dumps) > 1:
-        known = " ".join(str(origin / parent) for parent in sorted(dumps)[:5])
-        raise BadRecording(f"{origin}: dumps of {len(dumps)} nodes or moments", f"choose one: --from {known}")
-    return next(iter(dumps.values())), kept
+    places = set(dumps) or {str(PurePosixPath(file.path).parent) for _, file in told}
+    if len(places) > 1:
+        known = " ".join(str(origin / parent) for parent in sorted(places)[:5])
+        raise BadRecording(f"{origin}: dumps of {len(places)} nodes or moments", f"choose one: --from {known}")
+    return next(iter(dumps.values()), {}), kept, told
 
 
-def _content(found: Found) -> bytes:
+def _content(found: Found, most: int = state.MOST_BYTES) -> bytes:
+    """What a file says, as far as may be taken and one byte more."""
     with found.open() as stream:
-        return stream.read(state.MOST_BYTES + 1)
+        return stream.read(most + 1)
 
 
 class _Opening:

@@ -113,6 +113,8 @@ class Recording(ABC):
     def __init__(self, origin: Path) -> None:
         self.origin = origin
         self.opened = ExitStack()
+        self.passed_over: list[str] = []
+        """What was too large to be looked at, and why."""
 
     def path(self, name: str) -> Path:
         return self.origin / name
@@ -136,6 +138,10 @@ class Recording(ABC):
     @abstractmethod
     def extract_state(self) -> Path:
         """Put what there is of the state directory into a private one, which goes when the recording is closed."""
+
+    def told(self) -> Iterator[tuple[str, bytes]]:
+        """Outputs of another Cilium's agent: what was asked for, such as endpoint-list, and what came."""
+        return iter(())
 
     def survey(self) -> Survey | None:
         """The programs and their attachments; None where they were not recorded."""

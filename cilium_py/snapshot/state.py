@@ -19,8 +19,6 @@ LEFT_OUT = ("locks", "health")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _CONTROLS = bytes(set(range(32)) - set(b"\n\t")) + b"\x7f"
 DEPTH = 4
-TOLD = "told"
-"""Below the directory: what an agent of another kind said of itself, as it came."""
 ELSEWHERE = ("identities", "roster_directory", "netns")
 """Of node.json: where the node keeps what a recording has beside it, if at all."""
 
@@ -59,15 +57,18 @@ def gather(
 
 
 def put(directory: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write files of a recording below a directory that nobody else has. Raises BadRecording."""
+    """Write files of a recording below a directory that nobody else has; what is too large is passed over.
+
+    Raises BadRecording for JSON that is nested too deeply.
+    """
     total = 0
     for count, (name, data) in enumerate(files):
-        if not is_safe(name):
+        total += len(data)
+        if count >= MOST_FILES or total > MOST_IN_ALL:
+            return
+        if len(data) > MOST_BYTES or not is_safe(name):
             continue
         path = directory / name
-        total += len(data)
-        if count >= MOST_FILES or len(data) > MOST_BYTES or total > MOST_IN_ALL:
-            raise shape_error(Path("state", name), f"{len(data)} bytes, of {total} in {count + 1} files")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_bytes(_harmless(name, data))
 

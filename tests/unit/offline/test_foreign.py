@@ -66,6 +66,22 @@ def test_debuginfo(packed: bool, tmp_path: Path) -> None:
     assert rows(where, "policy", "list")[0]["labels"] == ["unspec:web"]
 
 
+def test_debuginfo_without_a_map(tmp_path: Path) -> None:
+    (tmp_path / "debuginfo-1.json").write_text(json.dumps(DEBUGINFO))
+    assert [row["endpoint"] for row in rows(tmp_path, "endpoint", "list")] == [1234]
+    code, out, err = call("--from", str(tmp_path), "ct", "list")
+    assert (code, out) == (1, "")
+    assert "not recorded" in err
+
+
+def test_what_is_too_large_is_passed_over_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cilium_py.snapshot.dumped.MOST_TOLD", 100)
+    code, out, err = call("--from", str(theirs(tmp_path, {"debuginfo-1.json": DEBUGINFO})), "endpoint", "list")
+    assert code == 0
+    assert "1234" not in out
+    assert err.startswith("note: debuginfo-1.json: larger than")
+
+
 def test_outputs_of_commands(tmp_path: Path) -> None:
     """As bugtool names and wraps them; tables of text among them are passed over."""
     fenced = f"# cilium-dbg endpoint list -o json\n\n```\n{json.dumps([API_ENDPOINT])}\n```\n"
