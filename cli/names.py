@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cilium_py.cli.context import Settings
@@ -35,13 +35,11 @@ class NodeNames:
     def known_identities(self) -> list[str]:
         return sorted({str(each) for each, _ in self._labels()} | {label for _, all in self._labels() for label in all})
 
-    def _labels(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        from cilium_py.node.config import FILE, NodeConfig
-        from cilium_py.policy.identities import Identities
+    def _labels(self) -> Iterable[tuple[int, tuple[str, ...]]]:
+        """Identity -> labels, as far as the state directory has them, of whatever Cilium it is."""
+        from cilium_py.explain.known import Known
 
-        paths = self.settings.paths
-        if (paths.state_dir / FILE).exists():
-            yield from Identities.of(paths, NodeConfig.load(paths)).labels.items()
+        return Known(self.settings.pins, self.settings.paths).labels.items()
 
     def addresses(self, endpoint: int) -> list[bytes]:
         from cilium_py.maps.endpoint import MAP

@@ -110,6 +110,7 @@ def test_files_of_the_agent(kind: str, tmp_path: Path) -> None:
     assert (row["name"], row["identity"], row["labels"]) == ("prod/db-0", 40000, ["k8s:app=db"])
     assert (row["ipv4"], row["status"], row["policy_egress"]) == ("10.0.1.77", "unknown", "-")
     assert rows(where, "identity", "get", "40000")[0]["labels"] == ["k8s:app=db"]
+    assert call("--from", str(where), "bpf", "endpoint", "count", "--identity", "k8s:app=db") == (0, "0\n", "")
 
 
 def test_nodes_and_identities_by_maps(tmp_path: Path) -> None:
