@@ -118,26 +118,28 @@ def rehearsed(where: Settings, known: Known, found: Page) -> Answer | str | None
 
 
 def text(found: Page, answer: Answer | str | None) -> Iterator[str]:
-    """The page, section by section; what there is none of is said, not left out."""
+    """The page: who, what would happen, and why, section by section; what there is none of is said, not left out."""
     yield f"From:  {end(found.source)}"
     yield f"To:    {end(found.destination, 'a service' if found.services else '')}"
     if found.protocol is not None:
         yield f"Proto: {protocol_name(found.protocol)}"
-    yield from section("Service", [line for service in found.services for line in service_lines(service)])
+    yield ""
+    yield f"A new packet: {outcome(found, answer)}"
+    elsewhere = f" here, but at {', '.join(found.other_frontends)}" if found.other_frontends else ""
+    services = [line for service in found.services for line in service_lines(service)]
+    yield from section("Service", services, none=f"none{elsewhere}")
     yield from section("Connections", table(CONNECTION_TITLES, map(connection_cells, found.connections)))
     yield from section("Translations", map(translation_line, found.translations))
     policy = [line for each in found.policy for line in verdict_lines(each)]
     yield from section("Policy", [*policy, *(f"endpoint {each.endpoint}: {each.why}" for each in found.unread)])
     yield from section("Drops on this node", [f"{row.packets} {row.reason} ({row.direction})" for row in found.drops])
-    yield ""
-    yield f"A new packet: {outcome(found, answer)}"
 
 
-def section(title: str, found: Iterable[str]) -> Iterator[str]:
+def section(title: str, found: Iterable[str], none: str = "none") -> Iterator[str]:
     body = list(found)
     yield ""
     if not body:
-        yield f"{title}: none"
+        yield f"{title}: {none}"
         return
     yield f"{title}:"
     yield from (f"  {line}".rstrip() for line in body)
@@ -200,6 +202,8 @@ def verdict_lines(each: Verdict) -> Iterator[str]:
 
 
 def outcome(found: Page, answer: Answer | str | None) -> str:
+    if found.services and not any(backend.state == "active" for each in found.services for backend in each.backends):
+        return "dropped, for the service has no active backend"
     words = {True: "allowed by policy", False: "denied by policy", None: "no policy of this node is asked"}
     said = words[found.allowed]
     if isinstance(answer, str):

@@ -13,7 +13,8 @@ from cilium_py.bpf.directory import Pins
 from cilium_py.endpoint import store
 from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, Partial
 from cilium_py.maps import endpoint, ipcache, lb_backends, lb_revnat, lb_services
-from cilium_py.node.config import FILE, NodeConfig
+from cilium_py.node import runtime
+from cilium_py.node.config import FILE, WORLD, WORLD_IPV4, WORLD_IPV6, NodeConfig
 from cilium_py.node.identity import RESERVED
 from cilium_py.node.runtime import Clock
 from cilium_py.paths import NodePaths
@@ -72,7 +73,7 @@ class Known:
         self.party = lru_cache(HELD)(self._party)
         """Of an address, and the identity that it is known by or 0: the identity, its labels, and the endpoint."""
         self.identity = lru_cache(HELD)(self._in_ipcache)
-        """What the programs take an address for: that of the longest prefix in the ipcache."""
+        """What the programs take an address for: that of the longest prefix in the ipcache, or else the world's."""
 
     def __enter__(self) -> Known:
         return self
@@ -199,7 +200,16 @@ class Known:
             return None
         key = table.layout.key(**ipcache.key_fields((unmapped(address), 8 * len(unmapped(address)))))
         row = table.get(key)
-        return row.identity if row is not None else None
+        return row.identity if row is not None else self._world[len(unmapped(address))]
+
+    @cached_property
+    def _world(self) -> Mapping[int, int]:
+        """Size of an address -> the identity of what the ipcache does not have: one a family where there are both."""
+        options = runtime.RuntimeConfig()
+        with suppress(CiliumPyError):
+            options = runtime.read(self.paths.state_dir) or options
+        both = options.ipv4 and options.ipv6
+        return {4: WORLD_IPV4 if both else WORLD, 16: WORLD_IPV6 if both else WORLD}
 
     @cached_property
     def _ipcache(self) -> OpenTable[ipcache.Row] | None:

@@ -89,6 +89,8 @@ class Page(NamedTuple):
     destination: End
     protocol: int | None
     services: list[Service]
+    other_frontends: list[str]
+    """Where there is none, the ports and protocols at which the destination is one: 80/TCP."""
     connections: list[Flow]
     translations: list[Mapping]
     policy: list[Verdict]
@@ -155,7 +157,8 @@ def page(
     if len(source[0]) != len(destination[0]):
         raise WrongUsage(f"{said(source[0])} and {said(destination[0])} are of different address families")
     services = list(_services(known, *destination, protocol))
-    targets = _targets(services) or [destination]
+    others = [] if services else list(_services(known, destination[0], None, None))
+    targets = _targets(services) if services else [destination]
     ends = {destination[0], *(address for address, _ in targets)}
     connections = [
         found
@@ -165,7 +168,8 @@ def page(
     verdicts = list(_verdicts(known, source[0], targets, protocol))
     asked = [each for each in verdicts if isinstance(each, Verdict)]
     return Page(
-        _end(known, *source), _end(known, *destination), protocol, services, connections,
+        _end(known, *source), _end(known, *destination), protocol, services,
+        [f"{each.port}/{each.protocol}" for each in others], connections,
         list(_translations(known, source, ends, protocol)), asked,
         [each for each in verdicts if isinstance(each, PolicyUnread)], list(_drops(known)), _together(asked),
     )  # fmt: skip

@@ -173,6 +173,21 @@ def test_a_page_about_a_service(pins: Path) -> None:
     assert found.destination.endpoint is None
 
 
+def test_a_service_at_another_port_and_one_without_backends(pins: Path, run: Run) -> None:
+    found = explained(pins, "10.0.0.1", "10.96.0.1:81", 6)
+    assert (found.services, found.other_frontends) == ([], ["80/TCP"])
+    assert "Service: none here, but at 80/TCP" in run("flow", "explain", "10.0.0.1", "10.96.0.1:81")[1]
+    (pins / "cilium_lb4_backends_v3").unlink()
+    code, text = run("flow", "explain", "10.0.0.1", "10.96.0.1:80")
+    assert code == 0
+    assert "A new packet: dropped, for the service has no active backend" in text
+
+
+def test_what_the_ipcache_does_not_have_is_the_world(pins: Path) -> None:
+    assert explained(pins, "1", "198.51.100.7").destination.identity == 2
+    assert explained(pins, "fd00::1", "fd00::7").destination.labels == ["reserved:world-ipv6"]
+
+
 def test_ports_and_protocol_narrow_the_page(pins: Path) -> None:
     pin(pins, "cilium_ct4_global", [
         (tuple_of(CLIENT, 4000, SERVER, 80, TUPLE_OUT), tracked()),
