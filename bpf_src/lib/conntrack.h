@@ -93,12 +93,14 @@ static __always_inline int ct_search_in_order(struct __sk_buff *ctx, bool ipv6, 
 		if (i == 1) {
 			ct_tuple_reverse(buffer, ipv6);
 			status = CT_ESTABLISHED;
-		} else if (scope == CT_SCOPE_FORWARD) {
-			continue;
 		}
 		entry = ct_find(buffer, ipv6, tcp);
 		if (!entry)
 			continue;
+		if (i == 0 && scope == CT_SCOPE_FORWARD) {
+			ct_entry_beside(entry, dir == CT_INGRESS ? CT_EGRESS : CT_INGRESS);
+			continue;
+		}
 		ct_entry_account(entry, ctx->len);
 		monitor = ct_entry_turn(entry, tcp, dir, packet->tcp_flags);
 		if (monitor == CT_REOPENED) {

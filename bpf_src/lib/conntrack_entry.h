@@ -144,7 +144,8 @@ static __always_inline struct ct_state ct_entry_state(const struct ct_entry *ent
 }
 
 /*
- * Both sides may have opened a connection between the same ports: one when the other's had ended.
+ * Both sides may have opened a connection between the same ports: one when the other's had ended,
+ * or by a service.
  * Packets of either are replies then, and find the entry of the other. An entry beside which there
  * may be another shows no report of its own direction.
  */
@@ -156,7 +157,7 @@ static __always_inline void ct_entry_beside(struct ct_entry *entry, enum ct_dir 
 		entry->last_tx_report = 0;
 }
 
-/* A service's entry is made without a look at the other direction. */
+/* A service's packets come to its entry without a look at the other direction. */
 static __always_inline bool ct_entry_alone(const struct ct_entry *entry, enum ct_dir dir)
 {
 	return !entry->rev_nat_index &&

@@ -10,7 +10,22 @@ import pytest
 from tests.prog.actors import CLIENT, REMOTE, SERVER, Node, egress, ingress
 from tests.prog.datapath import Redirect
 from tests.prog.expect import DENIED, DROPPED, NO_FIRST_FRAGMENT, PASS, REDIRECTED, Expect, delivered, dropped
-from tests.prog.packets import ACK, SCTP, SYN, TCP, UDP, checksum, ethernet, ipv4, ipv6, sctp, tcp, udp
+from tests.prog.packets import (
+    ACK,
+    FRAGMENT,
+    SCTP,
+    SYN,
+    TCP,
+    UDP,
+    checksum,
+    ethernet,
+    fragment_header,
+    ipv4,
+    ipv6,
+    sctp,
+    tcp,
+    udp,
+)
 
 VIP, VIP6 = "10.96.0.1", "fd96::1"
 LOOPBACK = "169.254.42.1"
@@ -92,6 +107,22 @@ def test_the_stand_in_address_alone_opens_nothing(node: Node) -> None:
     dropped(DENIED).check(node.arrive(CLIENT, frame, SERVER.identity))
 
 
+@pytest.mark.parametrize("port", [8080, 80])
+def test_replies_come_from_the_service_also_where_the_backend_has_opened_a_connection(port: int, node: Node) -> None:
+    """Between the same ports: what it sends is a reply from then on, as in the original."""
+    for pod in (CLIENT, SERVER):
+        node.allow(pod, egress(), ingress())
+    node.serve(VIP, 80, TCP, [(SERVER.ip, port)])
+
+    def seen_source(flags: int) -> str:
+        packet = from_server(ipv4(SERVER.ip, CLIENT.ip, tcp(port, 1000, flags)))
+        return str(ipaddress.IPv4Address(node.send(SERVER, packet).packet[26:30]))
+
+    assert [seen_source(flags) for flags in (SYN, ACK)] == [SERVER.ip, SERVER.ip]
+    node.send(CLIENT, from_client(ipv4(CLIENT.ip, VIP, tcp(1000, 80, SYN))))
+    assert [seen_source(flags) for flags in (ACK, ACK)] == [VIP, VIP]
+
+
 def fragment_key(source: str, destination: str, identification: int) -> bytes:
     """As in cilium_ipv4_frag_datagrams, of UDP."""
     ends = ipaddress.ip_address(destination).packed + ipaddress.ip_address(source).packed
@@ -116,6 +147,25 @@ def test_fragments_to_a_service(backend: str, node: Node) -> None:
         fragment_key(CLIENT.ip, backend, 7): struct.pack(">HH", 1000, 5353),
     }
     assert node.metrics()[9, 3] == node.metrics()[9, 2] == 2
+
+
+def test_fragments_to_a_service_over_ipv6(node: Node) -> None:
+    """Put together again behind it they have the backend's port, and a right checksum."""
+    node.serve(VIP6, 53, UDP, [(SERVER.ip6, 5353)])
+    node.allow(CLIENT, egress(0, UDP, 5353))
+    node.allow(SERVER, ingress(0, UDP, 5353))
+    whole = ipv6(CLIENT.ip6, VIP6, udp(1000, 53, bytes(range(64))))[40:]
+    arrived, addresses = b"", b""
+    for offset, part in ((0, whole[:40]), (40, whole[40:])):
+        header = fragment_header(UDP, 7, offset, offset == 0)
+        packet = ipv6(CLIENT.ip6, VIP6, part, next_header=FRAGMENT, extensions=header)
+        outcome = node.send(CLIENT, from_client(packet))
+        assert outcome.redirect == Redirect("redirect", SERVER.endpoint.ifindex)
+        arrived += outcome.packet[62:]
+        addresses = outcome.packet[22:54]
+    assert addresses == CLIENT.endpoint.ipv6 + SERVER.endpoint.ipv6
+    assert arrived[:4] == struct.pack(">HH", 1000, 5353)
+    assert checksum(addresses + struct.pack(">II", len(arrived), UDP) + arrived) == 0
 
 
 def test_a_fragment_without_its_first_goes_to_no_service(node: Node) -> None:
