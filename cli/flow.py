@@ -120,7 +120,7 @@ def rehearsed(where: Settings, known: Known, found: Page) -> Answer | str | None
 def text(found: Page, answer: Answer | str | None) -> Iterator[str]:
     """The page: who, what would happen, and why, section by section; what there is none of is said, not left out."""
     yield f"From:  {end(found.source)}"
-    yield f"To:    {end(found.destination, 'a service' if found.services else '')}"
+    yield f"To:    {end(found.destination)}"
     if found.protocol is not None:
         yield f"Proto: {protocol_name(found.protocol)}"
     yield ""
@@ -132,7 +132,9 @@ def text(found: Page, answer: Answer | str | None) -> Iterator[str]:
     yield from section("Translations", map(translation_line, found.translations))
     policy = [line for each in found.policy for line in verdict_lines(each)]
     yield from section("Policy", [*policy, *(f"endpoint {each.endpoint}: {each.why}" for each in found.unread)])
-    yield from section("Drops on this node", [f"{row.packets} {row.reason} ({row.direction})" for row in found.drops])
+    yield from section(
+        "Drops on this node, of any flow", [f"{row.packets} {row.reason} ({row.direction})" for row in found.drops]
+    )
 
 
 def section(title: str, found: Iterable[str], none: str = "none") -> Iterator[str]:
@@ -149,8 +151,10 @@ def table(titles: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]
     return list(lines(titles, rows, "none", titles_when_empty=False))
 
 
-def end(found: End, instead: str = "") -> str:
-    name = instead or ("the node itself" if found.host else who(found.identity, found.labels, None))
+def end(found: End) -> str:
+    if found.frontend:
+        return f"{said(found.address, found.port)}  a service"
+    name = "the node itself" if found.host else who(found.identity, found.labels, None)
     number = f", identity {found.identity}" if found.identity is not None else ""
     local = f", endpoint {found.endpoint}" if found.endpoint is not None else ""
     return f"{said(found.address, found.port)}  {name}{number}{local}"
@@ -204,6 +208,8 @@ def verdict_lines(each: Verdict) -> Iterator[str]:
 def outcome(found: Page, answer: Answer | str | None) -> str:
     if found.services and not any(backend.state == "active" for each in found.services for backend in each.backends):
         return "dropped, for the service has no active backend"
+    if found.source.frontend:
+        return "none comes from a service; ask the other way round"
     words = {True: "allowed by policy", False: "denied by policy", None: "no policy of this node is asked"}
     said = words[found.allowed]
     if isinstance(answer, str):

@@ -40,6 +40,8 @@ class End(NamedTuple):
     endpoint: int | None
     host: bool
     """Whether it is an address of the node itself."""
+    frontend: bool
+    """Whether it is that of a service, which has no identity: packets to it go to a backend, and none comes from it."""
 
 
 class Backend(NamedTuple):
@@ -160,11 +162,9 @@ def page(
     others = [] if services else list(_services(known, destination[0], None, None))
     targets = _targets(services) if services else [destination]
     ends = {destination[0], *(address for address, _ in targets)}
-    connections = [
-        found
-        for found in _connections(known, moment, source[0], ends, protocol)
-        if _is_asked(found, source, destination)
-    ]
+    between = list(_connections(known, moment, source[0], ends, protocol))
+    asked_for = {_ends(found) for found in between if _is_asked(found, source, destination)}
+    connections = [found for found in between if _ends(found) in asked_for]
     verdicts = list(_verdicts(known, source[0], targets, protocol))
     asked = [each for each in verdicts if isinstance(each, Verdict)]
     return Page(
@@ -187,10 +187,11 @@ def _together(verdicts: list[Verdict]) -> bool | None:
 
 
 def _end(known: Known, address: bytes, port: int | None) -> End:
-    identity = known.identity(address)
+    is_frontend = any(row.address == address and port in (None, row.port) for row in known.services)
+    identity = None if is_frontend else known.identity(address)
     return End(
         address, port, identity, known.labels_of(identity), known.endpoint_ids.get(address),
-        address in known.own_addresses,
+        address in known.own_addresses, is_frontend,
     )  # fmt: skip
 
 
@@ -249,7 +250,13 @@ def _is_asked(found: Flow, source: tuple[bytes, int | None], destination: tuple[
     to = {found.destination_port, found.service_port}
     there = found.source == source[0]
     near, far = (source[1], destination[1]) if there else (destination[1], source[1])
-    return near in (None, found.source_port) and (far is None or far in to or found.service is not None)
+    return near in (None, found.source_port) and (far is None or far in to)
+
+
+def _ends(found: Flow) -> tuple[Any, ...]:
+    """What the entries of a connection have alike; at the backend, none knows of the service."""
+    ends = found.source, found.source_port, found.destination, found.destination_port
+    return found.protocol, found.related, frozenset((ends[:2], ends[2:]))
 
 
 def _translations(

@@ -161,14 +161,16 @@ def test_a_page_about_a_service(pins: Path) -> None:
     pin(pins, "cilium_ct4_global", [
         (tuple_of(CLIENT, 4000, VIP, 80, TUPLE_SERVICE), tracked(**through, backend_id=BACKEND_ID)),
         (tuple_of(CLIENT, 4000, SERVER, 8080, TUPLE_OUT), tracked(**through)),
+        (tuple_of(CLIENT, 4000, SERVER, 8080, TUPLE_IN), tracked()),
+        (tuple_of(CLIENT, 4001, SERVER, 8080, TUPLE_IN), tracked()),
         (tuple_of(CLIENT, 4000, SERVER, 9999, TUPLE_OUT), tracked()),
         (tuple_of(CLIENT, 4000, WORLD, 80, TUPLE_OUT), tracked()),
     ])  # fmt: skip
     found = explained(pins, "10.0.0.1", "10.96.0.1:80", 6)
     [service] = found.services
     assert [(each.state, each.address) for each in service.backends] == [("active", SERVER), ("missing", None)]
-    assert sorted(each.entries[0] for each in found.connections) == ["OUT", "SVC"]
-    assert {each.service for each in found.connections} == {VIP}
+    assert sorted(each.entries[0] for each in found.connections) == ["IN", "OUT", "SVC"]
+    assert {each.source_port for each in found.connections} == {4000}
     assert found.source.endpoint == 1
     assert found.destination.endpoint is None
 
@@ -181,6 +183,9 @@ def test_a_service_at_another_port_and_one_without_backends(pins: Path, run: Run
     code, text = run("flow", "explain", "10.0.0.1", "10.96.0.1:80")
     assert code == 0
     assert "A new packet: dropped, for the service has no active backend" in text
+    code, text = run("flow", "explain", "10.96.0.1:80", "10.0.0.1")
+    assert "From:  10.96.0.1:80  a service" in text
+    assert "A new packet: none comes from a service; ask the other way round" in text
 
 
 def test_what_the_ipcache_does_not_have_is_the_world(pins: Path) -> None:

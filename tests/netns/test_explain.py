@@ -115,7 +115,9 @@ def test_a_service_on_the_way(lab: Lab, cilium: Cilium) -> None:
     page = of(cilium, "flow", "explain", "pod1", f"{VIP}:80")
     [found] = page["services"]
     assert [each["state"] for each in found["backends"]] == ["active"]
-    assert {each["service"] for each in page["connections"]} == {str(VIP)}
+    assert {(each["service"], *each["entries"]) for each in page["connections"]} == {
+        (str(VIP), "SVC"), (str(VIP), "OUT"), (None, "IN"),
+    }  # fmt: skip
     assert [each["direction"] for each in page["policy"]] == ["egress", "ingress"]
     assert page["programs"]["allowed"]
 
