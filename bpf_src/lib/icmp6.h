@@ -106,6 +106,42 @@ static __always_inline int icmp6_answer(struct __sk_buff *ctx, const union v6add
 	return eth_send_back(ctx);
 }
 
+/*
+ * Turn a solicitation that has more than one option into its answer. The others stay, so the
+ * checksum is corrected and not computed.
+ */
+static __always_inline int icmp6_turn_ns(struct __sk_buff *ctx, struct icmp6_na *na)
+{
+	struct icmp6_na ns;
+	struct ipv6hdr *ip6;
+	struct {
+		union v6addr from;
+		union v6addr to;
+	} asked, answered;
+	__u32 sum;
+
+	if (bpf_skb_load_bytes(ctx, ICMP6_OFF, &ns, sizeof(ns)) < 0)
+		return DROP_INVALID;
+	ip6 = ipv6_header(ctx);
+	if (!ip6)
+		return DROP_INVALID;
+	asked.from = *ipv6_addr(&ip6->saddr);
+	asked.to = *ipv6_addr(&ip6->daddr);
+	answered.from = na->target;
+	answered.to = asked.from;
+	*(union v6addr *)&ip6->saddr = answered.from;
+	*(union v6addr *)&ip6->daddr = answered.to;
+
+	sum = (__u16)~ns.checksum;
+	ns.checksum = 0;
+	sum = bpf_csum_diff((void *)&ns, sizeof(ns), (void *)na, sizeof(*na), sum);
+	na->checksum = csum_fold(bpf_csum_diff((void *)&asked, sizeof(asked), (void *)&answered,
+					       sizeof(answered), sum));
+	if (bpf_skb_store_bytes(ctx, ICMP6_OFF, na, sizeof(*na), BPF_F_RECOMPUTE_CSUM) < 0)
+		return DROP_WRITE_ERROR;
+	return eth_send_back(ctx);
+}
+
 static __always_inline bool icmp6_is_ndp(struct __sk_buff *ctx, const struct ipv6hdr *ip6,
 					 __u8 *type)
 {
@@ -130,6 +166,7 @@ static __always_inline int icmp6_handle_ns(struct __sk_buff *ctx)
 		.opt_len = 1,
 	};
 	const struct endpoint_info *ep;
+	struct ipv6hdr *ip6;
 	union v6addr router = {
 		.p1 = router_ipv6.p1,
 		.p2 = router_ipv6.p2,
@@ -149,6 +186,9 @@ static __always_inline int icmp6_handle_ns(struct __sk_buff *ctx)
 		na.flags = NA_FLAG_SOLICITED | NA_FLAG_OVERRIDE;
 	}
 	__builtin_memcpy(na.mac, mac.addr, sizeof(na.mac));
+	ip6 = ipv6_header(ctx);
+	if (ip6 && unlikely(bpf_ntohs(ip6->payload_len) > sizeof(na)))
+		return icmp6_turn_ns(ctx, &na);
 	return icmp6_answer(ctx, &na.target, &na, sizeof(na), sizeof(na), &na.checksum);
 }
 

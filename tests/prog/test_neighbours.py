@@ -15,6 +15,7 @@ from tests.prog.packets import (
     ETH_ARP,
     SYN,
     TCP,
+    Segment,
     advertisement,
     arp,
     checksum,
@@ -25,6 +26,7 @@ from tests.prog.packets import (
 )  # fmt: skip
 
 ALL_NODES = bytes.fromhex("333300000001")
+NONCE = bytes.fromhex("0e01a1b2c3d4e5f6")
 BACK = Redirect("redirect", CLIENT.endpoint.ifindex)
 
 
@@ -64,12 +66,18 @@ def test_arp(case: Case, node: Node) -> None:
     case.expected.check(node.send(CLIENT, case.frame))
 
 
-def solicits(target: str, mac: bytes | None = CLIENT.mac, source: str = CLIENT.ip6) -> bytes:
-    return ethernet(CLIENT.mac, ALL_NODES, ipv6(source, "ff02::1", solicitation(target, mac), hop_limit=255))
+def solicits(target: str, mac: bytes | None = CLIENT.mac, options: bytes = b"") -> bytes:
+    message = with_options(solicitation(target, mac), options)
+    return ethernet(CLIENT.mac, ALL_NODES, ipv6(CLIENT.ip6, "ff02::1", message, hop_limit=255))
 
 
-def advertised(target: str, flags: int) -> Expect:
-    packet = ipv6(target, CLIENT.ip6, advertisement(target, CLIENT.router_mac, flags), hop_limit=255)
+def with_options(message: Segment, options: bytes) -> Segment:
+    return Segment(message.protocol, message.octets + options, message.checksum_at)
+
+
+def advertised(target: str, flags: int, options: bytes = b"") -> Expect:
+    message = with_options(advertisement(target, CLIENT.router_mac, flags), options)
+    packet = ipv6(target, CLIENT.ip6, message, hop_limit=255)
     return Expect(REDIRECTED, packet=ethernet(CLIENT.router_mac, CLIENT.mac, packet), redirect=BACK)
 
 
@@ -77,6 +85,8 @@ ND = [
     Case("the router", solicits(GATEWAY6), advertised(GATEWAY6, 0xC0)),
     Case("the router, by a short question", solicits(GATEWAY6, mac=None), advertised(GATEWAY6, 0xC0)),
     Case("another pod", solicits(SERVER.ip6), advertised(SERVER.ip6, 0x60)),
+    Case("with a nonce", solicits(SERVER.ip6, options=NONCE), advertised(SERVER.ip6, 0x60, NONCE)),
+    Case("with a nonce alone", solicits(SERVER.ip6, mac=None, options=NONCE), advertised(SERVER.ip6, 0x60)),
     Case("an address nobody has", solicits("fd01::99"), dropped(UNKNOWN_TARGET)),
     Case("cut short", solicits(GATEWAY6)[:70], dropped(INVALID)),
     Case(
