@@ -40,6 +40,10 @@ class LayoutMismatch(CiliumPyError):
     """The map's shape is none that is known for its name; nothing was guessed."""
 
 
+class WrongSize(LayoutMismatch, ValueError):
+    """Bytes for a map that takes more or fewer: it is not the map that was meant."""
+
+
 class LibraryMissing(CiliumPyError):
     """A shared library or tool this command needs is not installed."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cilium_py.bpf import trie, walk
+from cilium_py.errors import WrongSize
 from cilium_py.libbpf import ENOTSUPP, library
 from cilium_py.libbpf.checkers import failure
 from cilium_py.libbpf.constants import MapType
@@ -173,7 +174,7 @@ def _take_from_front(map: BpfMap, room: int) -> Iterator[Batch]:
 def update(map: BpfMap, keys: Octets, values: Octets, flags: int) -> int:
     total = _count(map, keys)
     if len(values) != total * map.value_room:
-        raise ValueError(f"{map.info.name}: {len(values)} bytes of values for {total} keys")
+        raise WrongSize(f"{map.info.name}: {len(values)} bytes of values for {total} keys")
     if not total:
         return 0
     count = ctypes.c_uint32(total)
@@ -213,5 +214,5 @@ def delete(map: BpfMap, keys: Octets) -> int:
 def _count(map: BpfMap, keys: Octets) -> int:
     count, rest = divmod(len(keys), map.key_size)
     if rest:
-        raise ValueError(f"{map.info.name}: {len(keys)} bytes are no whole number of {map.key_size}-byte keys")
+        raise WrongSize(f"{map.info.name}: {len(keys)} bytes are no whole number of {map.key_size}-byte keys")
     return count

@@ -12,6 +12,7 @@ from cilium_py.bpf import batch, walk
 from cilium_py.bpf.batch import Batch, Octets
 from cilium_py.bpf.handle import Handle, ids, info_of
 from cilium_py.bpf.pins import pinned
+from cilium_py.errors import WrongSize
 from cilium_py.libbpf import library
 from cilium_py.libbpf.constants import BPF_ANY, BPF_F_RDONLY, MapType
 from cilium_py.libbpf.library import possible_cpus
@@ -139,7 +140,7 @@ class BpfMap(Handle):
 
     def update(self, key: Octets, value: Octets, flags: int = BPF_ANY) -> None:
         if len(value) != self.value_room:
-            raise ValueError(f"{self.info.name}: value of {len(value)} bytes, the map takes {self.value_room}")
+            raise WrongSize(f"{self.info.name}: value of {len(value)} bytes, the map takes {self.value_room}")
         library().bpf_map_update_elem(self.fd, self._key(key), bytes(value), flags)
 
     def update_percpu(self, key: Octets, values: Sequence[bytes]) -> None:
@@ -211,7 +212,7 @@ class BpfMap(Handle):
 
     def _key(self, key: Octets) -> bytes | None:
         if len(key) != self.key_size:
-            raise ValueError(f"{self.info.name}: key of {len(key)} bytes, the map takes {self.key_size}")
+            raise WrongSize(f"{self.info.name}: key of {len(key)} bytes, the map takes {self.key_size}")
         return bytes(key) or None
 
 

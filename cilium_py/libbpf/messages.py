@@ -88,10 +88,11 @@ def _receive(level: int, template: bytes, arguments: int) -> int:
 def _log_of(level: int) -> Callable[..., None] | None:
     """Where a message of that level goes; None if nobody listens."""
     # Where logging was never imported nobody set up a handler. It is slow to import, and a load gives hundreds of
-    # messages at debug level.
+    # messages at debug level. Another thread may be about to import it.
     logging = sys.modules.get("logging")
-    if logging is None:
+    if not hasattr(logging, "getLogger"):
         return None
+    assert logging is not None
     logger = logging.getLogger("libbpf")
     severity, log = {
         LIBBPF_WARN: (logging.WARNING, logger.warning),

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import NamedTuple, TypeAlias
 
 from cilium_py.bpf.map import BpfMap
+from cilium_py.bpf.own import own_map
 from cilium_py.maps import endpoint, ipcache
 from cilium_py.paths import NodePaths
 from cilium_py.schema import Struct
@@ -35,10 +36,20 @@ class LocalEntry(NamedTuple):
 HOST = LocalEntry(flags=ENDPOINT_F_HOST)
 
 
+def endpoint_map(paths: NodePaths) -> BpfMap:
+    """The node's endpoints, to be changed. Raises FileNotFoundError, LayoutMismatch."""
+    return own_map(endpoint.MAP.source(ENDPOINT_MAP).layout("1.17"), paths.globals / ENDPOINT_MAP, read_only=False)
+
+
+def ipcache_map(paths: NodePaths, *, read_only: bool = True) -> BpfMap:
+    """Raises FileNotFoundError, LayoutMismatch."""
+    return own_map(ipcache.MAP.source(IPCACHE_MAP).layout("1.18"), paths.globals / IPCACHE_MAP, read_only=read_only)
+
+
 def put_local(paths: NodePaths, addresses: Iterable[Address], entry: LocalEntry, identity: int | None = None) -> None:
     """Make addresses known as the node's own, and their identity (the entry's, unless another is given)."""
     known_as = entry.identity if identity is None else identity
-    with BpfMap.open(paths.globals / ENDPOINT_MAP, read_only=False) as table:
+    with endpoint_map(paths) as table:
         value = _packed(
             endpoint.Value,
             {
@@ -58,7 +69,7 @@ def put_local(paths: NodePaths, addresses: Iterable[Address], entry: LocalEntry,
 def drop_local(paths: NodePaths, addresses: Iterable[Address]) -> None:
     """Forget addresses, where they are known."""
     for address in addresses:
-        with contextlib.suppress(FileNotFoundError), BpfMap.open(paths.globals / ENDPOINT_MAP, False) as table:
+        with contextlib.suppress(FileNotFoundError), endpoint_map(paths) as table:
             table.delete(_endpoint_key(address))
         drop_identity(paths, ip_network(address))
 
@@ -73,12 +84,12 @@ def put_identity(paths: NodePaths, prefix: Network, identity: int, node: Address
         "tunnel_endpoint": node.packed.ljust(16, b"\0") if node else bytes(16),
         "flags": flags,
     }
-    with BpfMap.open(paths.globals / IPCACHE_MAP, read_only=False) as table:
+    with ipcache_map(paths, read_only=False) as table:
         table.update(ipcache_key(prefix), _packed(ipcache.Value, fields))
 
 
 def drop_identity(paths: NodePaths, prefix: Network) -> None:
-    with contextlib.suppress(FileNotFoundError), BpfMap.open(paths.globals / IPCACHE_MAP, False) as table:
+    with contextlib.suppress(FileNotFoundError), ipcache_map(paths, read_only=False) as table:
         table.delete(ipcache_key(prefix))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from cilium_py.bpf.map import BpfMap
 from cilium_py.maps import ipcache
 from cilium_py.node import entries
 from cilium_py.node.config import NodeConfig
@@ -38,7 +37,7 @@ def withdraw(paths: NodePaths, identities: Iterable[CidrIdentity]) -> None:
 
 def _missing(paths: NodePaths, identities: Iterable[CidrIdentity]) -> Iterator[CidrIdentity]:
     """Those that a lookup does not find. Only for them the whole ipcache has to be read."""
-    with BpfMap.open(paths.globals / entries.IPCACHE_MAP) as table:
+    with entries.ipcache_map(paths) as table:
         for identity in identities:
             found = table.lookup(entries.ipcache_key(identity.network))
             if found is None or ipcache.Value.unpack(found).sec_identity != identity.number:
@@ -50,7 +49,7 @@ def _known(paths: NodePaths, networks: Iterable[Network]) -> dict[Network, int]:
     keys = {entries.ipcache_key(network): network for network in networks}
     found: dict[Network, int] = {}
     if keys:
-        with contextlib.suppress(FileNotFoundError), BpfMap.open(paths.globals / entries.IPCACHE_MAP) as table:
+        with contextlib.suppress(FileNotFoundError), entries.ipcache_map(paths) as table:
             for key, value in table.entries():
                 if key in keys:
                     found[keys[key]] = ipcache.Value.unpack(value).sec_identity

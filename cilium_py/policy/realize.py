@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from cilium_py.endpoint import store
-from cilium_py.errors import CiliumPyError, EndpointMissing
+from cilium_py.errors import CiliumPyError, EndpointMissing, LayoutMismatch
 from cilium_py.loader import state
 from cilium_py.node.config import NodeConfig
 from cilium_py.paths import NodePaths
@@ -108,7 +108,6 @@ def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
 
 def _apply_in_place(paths: NodePaths, endpoint: Endpoint, wanted: DesiredPolicy) -> Changes | None:
     """Bring the map that the programs use to the policy; None if it has no room for that, or is none of rules yet."""
-    from cilium_py.bpf.map import BpfMap
     from cilium_py.loader.pins import policy_pin
 
     from . import table
@@ -116,9 +115,9 @@ def _apply_in_place(paths: NodePaths, endpoint: Endpoint, wanted: DesiredPolicy)
     if not endpoint.policy.revision or not paths.endpoint(endpoint.id).exists():
         return None
     try:
-        with BpfMap.open(policy_pin(paths, endpoint.id), read_only=False) as opened:
+        with table.policy_map(policy_pin(paths, endpoint.id), read_only=False) as opened:
             return table.apply(opened, wanted)
-    except (FileNotFoundError, table.PolicyMapTooSmall):
+    except (FileNotFoundError, LayoutMismatch, table.PolicyMapTooSmall):
         return None
 
 

@@ -9,7 +9,8 @@ from itertools import groupby
 from pathlib import Path
 
 from cilium_py.bpf.map import BpfMap
-from cilium_py.errors import CiliumPyError
+from cilium_py.bpf.own import own_map
+from cilium_py.errors import CiliumPyError, LayoutMismatch
 from cilium_py.maps import policy as shape
 from cilium_py.maps.policy import DENY, EXPLICIT_AUTH, FULL_BITS, PREFIX_SHIFT, STATIC_BITS
 from cilium_py.schema.struct import swap
@@ -61,6 +62,11 @@ def unpack_value(data: bytes) -> Entry:
     return Entry(bool(flags & DENY), _swapped(port), priority, auth & ~EXPLICIT_AUTH, explicit)
 
 
+def policy_map(pin: Path, *, read_only: bool = True) -> BpfMap:
+    """Raises FileNotFoundError, or LayoutMismatch for a map that our programs do not read so."""
+    return own_map(shape.MAP.source("cilium_policy_v2_{}").layout("1.18"), pin, read_only=read_only)
+
+
 def read(table: BpfMap) -> dict[Key, Entry]:
     """The entries of a map, less those that no policy could have written."""
     entries = ((unpack_key(key), value) for key, value in table.entries())
@@ -83,14 +89,16 @@ def check_size(policy: DesiredPolicy) -> None:
 
 
 def fits(pin: Path, policy: DesiredPolicy) -> bool:
-    """Whether the map that is pinned there, if any, has room to get from its entries to these."""
+    """Whether the map that is pinned there, if any, is ours and has room to get from its entries to these."""
     check_size(policy)
     try:
-        with BpfMap.open(pin) as table:
+        with policy_map(pin) as table:
             wanted = set(map(pack_key, policy.entries))
             return len(wanted.union(key for key, _ in table.entries())) <= table.info.max_entries
     except FileNotFoundError:
         return len(policy.entries) <= LEAST_ROOM
+    except LayoutMismatch:
+        return False
 
 
 def apply(table: BpfMap, policy: DesiredPolicy) -> Changes:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import NamedTuple
 
-from cilium_py.bpf.map import BpfMap
 from cilium_py.endpoint import store
 from cilium_py.endpoint.model import Endpoint
 from cilium_py.errors import CiliumPyError, WrongUsage
@@ -143,7 +142,7 @@ class Tracer:
         endpoint = own.endpoint or Endpoint(0, "", "", labels=own.labels)
         current = rules.load(self.paths)
         if current.is_new and own.endpoint is not None:
-            with BpfMap.open(policy_pin(self.paths, endpoint.id)) as written:
+            with table.policy_map(policy_pin(self.paths, endpoint.id)) as written:
                 by_hand = table.read(written)
             return DesiredPolicy(by_hand, endpoint.enforces_ingress, endpoint.enforces_egress, current.revision)
         known = self.identities
@@ -154,7 +153,7 @@ class Tracer:
     def _identity_of(self, address: Address) -> int:
         """What the programs take an address for: the longest prefix in the ipcache, else the world."""
         try:
-            with BpfMap.open(self.paths.globals / entries.IPCACHE_MAP) as known:
+            with entries.ipcache_map(self.paths) as known:
                 found = known.lookup(entries.ipcache_key(ip_network(address)))
         except FileNotFoundError:
             found = None

@@ -62,6 +62,9 @@ class Source(Generic[R]):
     family: int = 0
     """4 or 6: cilium-dbg passes over this map where the agent's options switch that off."""
 
+    def layout(self, release: str) -> Layout[R]:
+        return next(layout for layout in self.layouts if layout.release == release)
+
     def pin_of(self, scope: int | str | None = None) -> str:
         return self.pin if scope is None else self.pin.format(scope)
 

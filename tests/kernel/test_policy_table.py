@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cilium_py.bpf.map import BpfMap
+from cilium_py.errors import LayoutMismatch
 from cilium_py.libbpf.constants import MapType
 from cilium_py.policy import table
 from cilium_py.policy.changes import Changes
@@ -16,6 +18,7 @@ from cilium_py.policy.desired import DesiredPolicy, Part
 from cilium_py.policy.mapstate import ALLOW, DENY, Entry, Key
 from cilium_py.policy.ports import EVERYTHING, L4, TCP, exactly
 from cilium_py.policy.rule import Direction
+from tests.kernel.world import made
 
 BPF_F_NO_PREALLOC = 1
 IN, OUT = Direction.INGRESS, Direction.EGRESS
@@ -105,3 +108,14 @@ def test_more_entries_than_a_policy_can_have_name_their_rules(small: BpfMap) -> 
 @pytest.mark.parametrize(("entries", "room"), [(0, 16384), (8192, 16384), (8193, 32768), (50000, 131072)])
 def test_room(entries: int, room: int) -> None:
     assert table.room_for(entries) == room
+
+
+@pytest.mark.parametrize(
+    ("type", "sizes"), [(MapType.HASH, (3, 5)), (MapType.LPM_TRIE, (12, 24)), (MapType.PERCPU_HASH, (12, 8))]
+)
+def test_a_map_of_another_shape_is_neither_read_nor_written(bpffs: Path, type: MapType, sizes: tuple[int, int]) -> None:
+    """A regeneration puts a new one in its place."""
+    made(type, *sizes, bpffs / "policy")
+    with pytest.raises(LayoutMismatch, match=f"a {type.name.lower()} of {sizes[0]}/{sizes[1]} bytes, not the lpm_trie"):
+        table.policy_map(bpffs / "policy")
+    assert not table.fits(bpffs / "policy", policy({WEB: ALLOW}))
