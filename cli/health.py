@@ -171,7 +171,9 @@ def get(where: Settings, socket_path: Path | None, output: str | None) -> None:
 
 def _history(where: Settings, socket_path: Path | None) -> list[Summary]:
     if where.recording is not None:
-        return _recorded(where, socket_path).history
+        from cilium_py.offline import answers
+
+        return answers.past_of(where.paths, _recorded(where, socket_path))
     return _client(where.paths, socket_path).history()
 
 

@@ -84,12 +84,13 @@ def save_(where: Settings, file: Path, force: bool) -> None:
     from cilium_py.snapshot.save import save
 
     where.must_be_live()
-    told = answers.ask(where.paths)
+    unanswered: list[str] = []
+    told = answers.ask(where.paths, unanswered)
     made = save(file, where.paths, live(where), shared_state(where) | told, tick_count(), replace=force)
     entries = sum(shape.entries or 0 for shape in made.maps)
     size = file.stat().st_size
     click.echo(f"Saved {len(made.maps)} maps with {entries} entries to {file} ({size / 1024:.0f} KiB)")
-    for text in made.survey.unseen:
+    for text in (*made.survey.unseen, *unanswered):
         say(f"note: not seen: {text}")
     torn = [shape.pin for shape in made.maps if not shape.complete]
     if torn:

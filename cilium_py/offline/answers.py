@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from cilium_py.endpoint.overview import Overview, overview
 from cilium_py.endpoint.status import Condition
 from cilium_py.errors import CiliumPyError
 from cilium_py.health import endpoint as health_endpoint
-from cilium_py.health.client import Client, find_socket
+from cilium_py.health.client import Client, NoProber, find_socket
 from cilium_py.health.endpoint import HealthEndpoint
 from cilium_py.health.history import Summary
 from cilium_py.health.model import Report
@@ -31,26 +31,58 @@ class Probes(NamedTuple):
     """What the node's prober answered."""
 
     report: Report
-    history: list[Summary]
+    history: list[Summary] | None
+    """None of Cilium's own prober, which keeps none."""
     daemon: dict[str, Any]  # the document as it came
 
 
-def ask(paths: NodePaths) -> dict[str, bytes]:
-    """File of the recording -> what it is to say; nothing of what the node does not have."""
-    found: dict[str, Any] = {}
+def ask(paths: NodePaths, unanswered: list[str]) -> dict[str, bytes]:
+    """File of the recording -> what it is to say; nothing of what the node does not have.
+
+    What fails is left out, and noted in `unanswered`.
+    """
+    questions: dict[str, Callable[[], Any]] = {PROBES: lambda: _probes(paths)}
     if (paths.state_dir / FILE).exists():
-        node = NodeConfig.load(paths)
-        endpoints = {each.id: status.condition(paths, node, each)._asdict() for each in store.all(paths)}
-        found |= {CONDITIONS: endpoints, NODE: overview(paths)._asdict()}
+        questions |= {
+            CONDITIONS: lambda: _conditions(paths),
+            NODE: lambda: overview(paths)._asdict(),
+            RESPONDER: lambda: _responder(paths),
+        }
+    found = {}
+    for name, question in questions.items():
+        try:
+            answer = question()
+        except (CiliumPyError, OSError) as error:
+            unanswered.append(f"{name}: {error}")
+            continue
+        if answer is not None:
+            found[f"{DIRECTORY}/{name}.json"] = json.dumps(answer).encode()
+    return found
+
+
+def _conditions(paths: NodePaths) -> dict[int, dict[str, Any]]:
+    node = NodeConfig.load(paths)
+    return {each.id: status.condition(paths, node, each)._asdict() for each in store.all(paths)}
+
+
+def _responder(paths: NodePaths) -> dict[str, Any] | None:
+    """None where there is no health endpoint."""
+    return health_endpoint.status(paths)._asdict() if health_endpoint.recorded(paths) is not None else None
+
+
+def _probes(paths: NodePaths) -> dict[str, Any] | None:
+    """None where no prober runs."""
+    try:
+        path = find_socket(paths)
+        if not path.exists():
+            return None
+        prober = Client(path)
+        found: dict[str, Any] = {"report": prober.status().document(), "history": None, "daemon": prober.healthz()}
         with suppress(CiliumPyError):
-            found[RESPONDER] = health_endpoint.status(paths)._asdict()
-    with suppress(CiliumPyError, OSError):
-        prober = Client(find_socket(paths))
-        found[PROBES] = {
-            "report": prober.status().document(), "history": [each._asdict() for each in prober.history()],
-            "daemon": prober.healthz(),
-        }  # fmt: skip
-    return {f"{DIRECTORY}/{name}.json": json.dumps(answer).encode() for name, answer in found.items()}
+            found["history"] = [each._asdict() for each in prober.history()]
+    except NoProber:
+        return None
+    return found
 
 
 def conditions(paths: NodePaths) -> dict[int, Condition]:
@@ -85,8 +117,15 @@ def probes(paths: NodePaths) -> Probes | None:
     if document is None:
         return None
     found = object_of(document, path)
-    summaries = several(found.get("history"), Summary, path)
+    kept = found.get("history")
+    summaries = several(kept, Summary, path) if kept is not None else None
     return Probes(Report.read(found.get("report")), summaries, object_of(found.get("daemon"), path))
+
+
+def past_of(paths: NodePaths, found: Probes) -> list[Summary]:
+    if found.history is None:
+        raise _silent(paths, "past probes")
+    return found.history
 
 
 def required_probes(paths: NodePaths) -> Probes:

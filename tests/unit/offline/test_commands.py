@@ -166,6 +166,14 @@ def test_a_recording_that_is_not_there_offers_nothing() -> None:
     assert complete("cilium-py --from /nowhere.snap endpoint get ") == "\n"
 
 
+def test_a_prober_that_keeps_no_past(tmp_path: Path) -> None:
+    path = ours(tmp_path, answers={**ANSWERS, "probes": {**ANSWERS["probes"], "history": None}})
+    assert asked(path, "health", "status")["nodes"]
+    code, out, err = call("--from", str(path), "health", "history")
+    assert (code, out) == (1, "")
+    assert "says nothing of past probes" in err
+
+
 HOSTILE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\x1b[31m"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
