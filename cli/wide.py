@@ -41,19 +41,22 @@ def list_flows(
         list_joined(where, form, lambda node: flows(known, moment, tables, node, scope), Flow, TEXT, SUBJECT)
 
 
-@lru_cache(1 << 12)
 def duration(seconds: int | None) -> str:
     """3d4h, 2h5m, 1m12s or 7s."""
     if seconds is None:
         return "-"
     if seconds < 0:
         return f"-{duration(-seconds)}"
-    days, rest = divmod(seconds, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    if days:
-        return f"{days}d{hours}h"
-    return f"{hours}h{minutes}m" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+    if seconds >= 3600:
+        return hours(seconds // 60)
+    return f"{seconds // 60}m{seconds % 60}s" if seconds >= 60 else f"{seconds}s"
+
+
+@lru_cache(1 << 12)
+def hours(minutes: int) -> str:
+    """Of an hour or more."""
+    days, rest = divmod(minutes, 1440)
+    return f"{days}d{rest // 60}h" if days else f"{rest // 60}h{rest % 60}m"
 
 
 def arrows(row: Flow) -> str:

@@ -1,6 +1,6 @@
 """Connections, each once: the entries of conntrack joined with services, translations, identities and endpoints.
 
-A table is read twice: to see which entries belong together, of which no more than fingerprints are held, and then to
+A table is read first to see which entries belong together, of which no more than fingerprints are held, and then to
 join them one by one. So tables of any size stream.
 """
 
@@ -113,7 +113,7 @@ def flows(
     for table in tables:
         family = 4 if issubclass(table.layout.key, ct.Key4) else 6
         if translations is None or translations.family != family:
-            translations = Translations(known.pins, family, scope, wanted.mapped)
+            translations = Translations(known, family, scope, wanted.mapped)
         yield from _of_table(table, wanted, known, moment, translations)
 
 
@@ -149,7 +149,7 @@ def flow(
         service = known.frontends.get((rev_nat, len(destination)), service)
     return tuple.__new__(Flow, (
         protocol, kinds, source, source_port, *service, *target, *(translation or (nat_address, nat_port)), related,
-        ct.state(row), packets, size, *moment.times(expires), *known.party(source, sender),
-        *known.party(target[0], 0), flag_names, rev_nat, backend_id,
+        ct.state(row), packets, size, *moment.times(expires), *known.parties[source, sender],
+        *known.parties[target[0], 0], flag_names, rev_nat, backend_id,
         moment.since(last_rx if last_rx > last_tx else last_tx),
     ))  # fmt: skip

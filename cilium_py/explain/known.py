@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from cilium_py.bpf.directory import Pins
 from cilium_py.endpoint import store
@@ -25,10 +25,28 @@ from cilium_py.schema.timestamp import NS, rfc3339
 from cilium_py.table import Family, OpenTable, open_source
 
 R = TypeVar("R", bound=tuple[Any, ...])
+K = TypeVar("K")
+V = TypeVar("V")
+Party: TypeAlias = tuple[int | None, list[str], int | None]
+"""Identity, labels, endpoint."""
 NEVER = 0xFFFFFFFF
 HELD = 1 << 14
 """Answers about addresses and times that are remembered."""
 SECONDS = len("2026-11-23T17:05:")
+
+
+class Remembered(dict[K, V]):
+    """Answers by what was asked; lighter than an LRU cache, which has a chain to mend with every question."""
+
+    def __init__(self, answer: Callable[[K], V]) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def __missing__(self, asked: K) -> V:
+        if len(self) >= HELD:
+            self.clear()
+        found = self[asked] = self._answer(asked)
+        return found
 
 
 class Moment:
@@ -39,7 +57,7 @@ class Moment:
         self._clock = clock
         self._now = now
         self._wall = wall
-        self._minute = lru_cache(HELD)(lambda minute: rfc3339(60 * minute * NS))
+        self._minutes: Remembered[int, str] = Remembered(lambda minute: rfc3339(60 * minute * NS))
 
     def times(self, expires: int) -> tuple[int | None, str | None]:
         """Of the time at which an entry expires: (seconds left, RFC 3339); None for what never does or is not known."""
@@ -49,7 +67,7 @@ class Moment:
         if self._wall is None:
             return left, None
         minute, second = divmod(int(self._wall + left), 60)
-        text = self._minute(minute)
+        text = self._minutes[minute]
         return left, f"{text[:SECONDS]}{second:02}{text[SECONDS + 2 :]}"
 
     def since(self, ticks: int) -> int | None:
@@ -70,7 +88,7 @@ class Known:
         self._unread: dict[str, CiliumPyError] = {}
         self.labels_of = cache(self._labels_of)
         """The labels of an identity, in a list that nobody changes."""
-        self.party = lru_cache(HELD)(self._party)
+        self.parties: Remembered[tuple[bytes | None, int], Party] = Remembered(self._party)
         """Of an address, and the identity that it is known by or 0: the identity, its labels, and the endpoint."""
         self.identity = lru_cache(HELD)(self._in_ipcache)
         """What the programs take an address for: that of the longest prefix in the ipcache, or else the world's."""
@@ -89,10 +107,10 @@ class Known:
         said = error.message if isinstance(error, Partial) else f"left out: {error.message}"
         self._unread[said] = error
 
-    def open(self, source: Source[R]) -> OpenTable[R] | None:
+    def open(self, source: Source[R], scope: int | None = None) -> OpenTable[R] | None:
         """Open a map; None where it is not there, or of no known shape."""
         try:
-            return open_source(source, self.pins)
+            return open_source(source, self.pins, scope)
         except MapMissing:
             return None
         except LayoutMismatch as error:
@@ -147,7 +165,8 @@ class Known:
         """Every slot of every frontend."""
         return list(self.rows(lb_services.MAP))
 
-    def _party(self, address: bytes | None, known_by: int) -> tuple[int | None, list[str], int | None]:
+    def _party(self, asked: tuple[bytes | None, int]) -> Party:
+        address, known_by = asked
         identity = known_by or (self.identity(address) if address is not None else None)
         return identity, self.labels_of(identity), self.endpoint_ids.get(address)
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import repeat
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from cilium_py.bpf.directory import Pins
-from cilium_py.errors import MapMissing
 from cilium_py.maps import nat
 from cilium_py.maps.ct import TUPLE_OUT, TUPLE_RELATED
 from cilium_py.select.tree import EVERYTHING, Node
-from cilium_py.table import OpenTable, open_source
+from cilium_py.table import OpenTable
 
 from .fingerprints import Fingerprints
+from .known import Known
 from .octets import FLAGS, narrow, places
 
 if TYPE_CHECKING:
@@ -28,7 +25,7 @@ Translation: TypeAlias = tuple[bytes, int]
 class Translations:
     """The outgoing translations of one address family: a fingerprint of each, with what it is translated to."""
 
-    def __init__(self, pins: Path | Pins, family: int, scope: int | None = None, where: Node = EVERYTHING) -> None:
+    def __init__(self, known: Known, family: int, scope: int | None = None, where: Node = EVERYTHING) -> None:
         """Read them; those that `where` does not select may be left out."""
         self.family = family
         self._size = 4 if family == 4 else 16
@@ -36,11 +33,13 @@ class Translations:
         self._marks = Fingerprints(0, "Q")
         sources = nat.MAP.sources if scope is None else nat.CLUSTER
         source = next(source for source in sources if source.family == family)
-        with suppress(MapMissing), open_source(source, pins, scope) as table:
-            narrow(table, where)
-            count = sum(batch.count for batch in table.batches())
-            self._marks = Fingerprints(count // 2, "Q")
-            self._marks.mark(self._found(table))
+        opened = known.open(source, scope)
+        if opened is not None:
+            with opened as table:
+                narrow(table, where)
+                count = sum(batch.count for batch in table.batches())
+                self._marks = Fingerprints(count // 2, "Q")
+                self._marks.mark(self._found(table))
 
     def of(self, batch: Batch) -> Iterator[Translation | None]:
         """Of each entry of conntrack, what its source is translated to; None if it does not go out."""
