@@ -157,6 +157,7 @@ def test_what_shows_every_map_needs_no_layout(pins: Path, call: Call, tmp_path: 
 JOINED = [
     ("flow list", "cilium_ct6_global", "10.0.0.1"),
     ("flow list", "cilium_ipcache_v2", "10.0.0.1"),
+    ("flow list", "cilium_snat_v4_external", "10.0.0.1"),
     ("flow list -o json", "cilium_lxc", '"destination_port": 80'),
     ("ct list -o wide", "cilium_ipcache_v2", "10.0.0.1"),
     ("flow explain 10.0.0.1 10.0.0.1:80", "cilium_metrics", "10.0.0.1"),
