@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,24 +32,41 @@ main()
 FORMATS = ("text", "json", "jsonl", "csv")
 RUNS = 3
 TOOL = (str(Path(sys.executable).parent / "cilium-py"),)
+LIMIT_MB = 50
+OURS, THEIRS = ("text", "table", "json", "jsonl", "yaml", "csv"), ("text", "json")
+MOST = 200_000
+"""Entries with which every form is measured: more change nothing, and some forms are slow."""
 
 
 class List(NamedTuple):
-    """A table of the plan and the command that lists it."""
+    """A command that lists a table of the plan, joined perhaps with others."""
 
     name: str
     words: str
     formats: tuple[str, ...] = ("text", "json")
+    beside: tuple[str, ...] = ()
+    sort: str = "bytes"
+    """A field that the list is not sorted by anyway."""
+    compat: str = ""
+    """What cilium-dbg calls the list; without it, not every form is measured."""
+    by_kernel: bool = True
+    """Whether the kernel formats it, so that the path through Python is another."""
 
 
 LISTS = (
-    List("ct", "bpf ct list", FORMATS),
+    List("ct", "bpf ct list", FORMATS, compat="bpf ct list global"),
     List("ct, IPv6", "bpf ct list"),
-    List("nat", "bpf nat list"),
-    List("ipcache", "bpf ipcache list"),
-    List("policy", "bpf policy get 42"),
-    List("lb backends", "bpf lb backends list"),
-    List("lb services", "bpf lb services list"),
+    List("nat", "bpf nat list", sort="to_port", compat="bpf nat list"),
+    List("ipcache", "bpf ipcache list", sort="identity", compat="bpf ipcache list"),
+    List("policy", "bpf policy get 42", FORMATS, ("policy statistics",), "bytes", "bpf policy get 42", by_kernel=False),
+    List("lb services", "bpf lb list", FORMATS, ("lb backends",), "backend", "bpf lb list", by_kernel=False),
+    List(
+        "lb services", "bpf lb list --frontends", sort="backend_id", compat="bpf lb list --frontends", by_kernel=False
+    ),
+    List("lb backends", "bpf lb list --backends", sort="port", compat="bpf lb list --backends"),
+    List("lb revnat", "bpf lb list --revnat", sort="port", compat="bpf lb list --revnat"),
+    List("lb source ranges", "bpf lb list --source-ranges", sort="rev_nat", compat="bpf lb list --source-ranges"),
+    List("metrics", "bpf metrics list", compat="bpf metrics list", by_kernel=False),
 )
 
 
@@ -57,16 +76,26 @@ def best(command: list[str]) -> Cost:
 
 
 def run() -> str:
-    return f"{lists(LISTS)}\n\n{flushes()}\n\n{small()}\n\n{reference()}"
+    return "\n\n".join(
+        [lists(LISTS), memory(tuple(each for each in LISTS if each.compat)), flushes(), small(), reference()]
+    )
+
+
+@contextmanager
+def filled(each: List, most: int | None = None) -> Iterator[Path]:
+    """A bpf file system with the tables of a list, each of so many entries at most."""
+    with private_bpffs() as root:
+        for plan in (TABLES[name] for name in (each.name, *each.beside)):
+            fill(root, plan._replace(count=min(plan.count, most or plan.count)))
+        yield root
 
 
 def lists(chosen: tuple[List, ...]) -> str:
     rows: list[tuple[object, ...]] = []
     for each in chosen:
-        with private_bpffs() as root:
-            fill(root, TABLES[each.name])
+        with filled(each) as root:
             rows += measured(each, root)
-    titles = ("table", "entries", "", "CPU s", "ns an entry", "peak MB", "against reading", "by Python alone, CPU s")
+    titles = ("list", "entries", "", "CPU s", "ns an entry", "peak MB", "against reading", "by Python alone, CPU s")
     return table(titles, rows)
 
 
@@ -74,13 +103,35 @@ def measured(each: List, root: Path) -> list[tuple[object, ...]]:
     plan = TABLES[each.name]
     start = best([*TOOL, "version"]).cpu
     read = best([sys.executable, "-c", READ, str(root / "tc/globals" / plan.pin)])
-    rows: list[tuple[object, ...]] = [(each.name, plan.count, "reading", *figures(read, plan.count, 0.0), 1.0, "")]
+    rows: list[tuple[object, ...]] = [
+        (f"`{each.words}`", plan.count, "reading", *figures(read, plan.count, 0.0), 1.0, "")
+    ]
     for form in each.formats:
         words = ["--bpf-root", str(root), *each.words.split(), "-o", form]
         cost = best([*TOOL, *words])
-        slow = best([sys.executable, "-c", BY_PYTHON, *words]).cpu
+        slow = process([sys.executable, "-c", BY_PYTHON, *words]).cpu if each.by_kernel else ""
         rows.append(("", "", f"`-o {form}`", *figures(cost, plan.count, start), cost.cpu / read.cpu, slow))
     return rows
+
+
+def memory(chosen: tuple[List, ...]) -> str:
+    """Peak memory of every form of every list, one run of each."""
+    rows = []
+    for each in chosen:
+        with filled(each, MOST) as root:
+            peaks = [process(command).memory for command in forms(each, root)]
+        count = min(TABLES[each.name].count, MOST)
+        rows.append((f"`{each.words}`", count, *(f"{peak:.0f}" for peak in peaks)))
+    titles = ("peak MB", "entries", *OURS, "`--sort`", *(f"`--compat` {form}" for form in THEIRS))
+    return f"Peak memory of every form; it is to stay below {LIMIT_MB} MB at any size:\n\n{table(titles, rows)}"
+
+
+def forms(each: List, root: Path) -> Iterator[list[str]]:
+    """The commands that write a list: in our formats, in another order, and as cilium-dbg does."""
+    node, words = [*TOOL, "--bpf-root", str(root)], each.words.split()
+    yield from ([*node, *words, "-o", form] for form in OURS)
+    yield [*node, *words, "--sort", f"{each.sort}:desc"]
+    yield from ([*node, "--compat", *each.compat.split(), "-o", form] for form in THEIRS)
 
 
 def flushes() -> str:
