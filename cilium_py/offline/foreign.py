@@ -22,6 +22,7 @@ from cilium_py.maps import endpoint as endpoint_map
 from cilium_py.maps import ipcache
 from cilium_py.node.config import NodeConfig
 from cilium_py.node.identity import RESERVED
+from cilium_py.node.roster import DEFAULT_CLUSTER
 from cilium_py.paths import NodePaths
 from cilium_py.policy import document as rule_document
 from cilium_py.policy import parse, repository
@@ -56,7 +57,7 @@ def write_state(pins: Recording, paths: NodePaths) -> tuple[set[str], set[str]]:
     named = told_nodes(said)
     nodes = named or seen_nodes(pins)
     _write(paths, "nodes.json", [node.document() for node in nodes])
-    NodeConfig(said.own_name or "unknown").save(paths)
+    NodeConfig(said.own_name.removeprefix(f"{DEFAULT_CLUSTER}/") or "unknown").save(paths)
     knows_endpoints = found or {source.pin for source in endpoint_map.MAP.sources} & set(pins.names())
     silent_of = {word for word, is_known in (("endpoints", knows_endpoints), ("nodes", nodes)) if not is_known}
     has_labels = any(endpoint.labels for endpoint in found.values())

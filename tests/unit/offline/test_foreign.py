@@ -66,6 +66,14 @@ def test_debuginfo(packed: bool, tmp_path: Path) -> None:
     assert rows(where, "policy", "list")[0]["labels"] == ["unspec:web"]
 
 
+@pytest.mark.parametrize(("cluster", "shown"), [("default", "a"), ("kind", "kind/a")])
+def test_the_node_itself_is_listed_once(cluster: str, shown: str, tmp_path: Path) -> None:
+    nodes = [{"name": f"{cluster}/a", "primary-address": {"ipv4": {"ip": "192.0.2.1"}}}]
+    told = {"cilium-status": {"cluster": {"self": f"{cluster}/a", "nodes": nodes}}}
+    found = rows(theirs(tmp_path, {"debuginfo-1.json": told}), "node", "list")
+    assert [(row["name"], row["local"], row["ipv4"]) for row in found] == [(shown, True, "192.0.2.1")]
+
+
 def test_debuginfo_without_a_map(tmp_path: Path) -> None:
     (tmp_path / "debuginfo-1.json").write_text(json.dumps(DEBUGINFO))
     assert [row["endpoint"] for row in rows(tmp_path, "endpoint", "list")] == [1234]
