@@ -54,25 +54,27 @@ class Moment:
 
     def __init__(self, clock: Clock, now: int | None, wall: float | None) -> None:
         """`now` is in seconds of the agent's clock, `wall` in seconds since 1970; None where nobody knows."""
-        self._clock = clock
+        # A clock without jiffies has seconds already, and there may be a million of them.
+        self._seconds: Callable[[int], int] = clock.seconds if clock.hertz else int
         self._now = now
-        self._wall = wall
+        self._began = None if wall is None or now is None else int(wall) - now
+        """When the clock was at 0, in seconds since 1970."""
         self._minutes: Remembered[int, str] = Remembered(lambda minute: rfc3339(60 * minute * NS))
 
     def times(self, expires: int) -> tuple[int | None, str | None]:
         """Of the time at which an entry expires: (seconds left, RFC 3339); None for what never does or is not known."""
         if self._now is None or expires == NEVER:
             return None, None
-        left = self._clock.seconds(expires) - self._now
-        if self._wall is None:
-            return left, None
-        minute, second = divmod(int(self._wall + left), 60)
+        at = self._seconds(expires)
+        if self._began is None:
+            return at - self._now, None
+        minute, second = divmod(self._began + at, 60)
         text = self._minutes[minute]
-        return left, f"{text[:SECONDS]}{second:02}{text[SECONDS + 2 :]}"
+        return at - self._now, f"{text[:SECONDS]}{second:02}{text[SECONDS + 2 :]}"
 
     def since(self, ticks: int) -> int | None:
         """Seconds since a time in an entry."""
-        return None if self._now is None else self._now - self._clock.seconds(ticks)
+        return None if self._now is None else self._now - self._seconds(ticks)
 
 
 class Known:
