@@ -58,8 +58,16 @@ LISTS = (
     List("ct, IPv6", "bpf ct list"),
     List("nat", "bpf nat list", sort="to_port", compat="bpf nat list"),
     List("ipcache", "bpf ipcache list", sort="identity", compat="bpf ipcache list"),
-    List("policy", "bpf policy get 42", FORMATS, ("policy statistics",), "bytes", "bpf policy get 42", by_kernel=False),
-    List("lb services", "bpf lb list", FORMATS, ("lb backends",), "backend", "bpf lb list", by_kernel=False),
+    List(
+        "policy",
+        "bpf policy get 42",
+        ("text", "json"),
+        ("policy statistics",),
+        "bytes",
+        "bpf policy get 42",
+        by_kernel=False,
+    ),
+    List("lb services", "bpf lb list", ("text", "json"), ("lb backends",), "backend", "bpf lb list", by_kernel=False),
     List(
         "lb services", "bpf lb list --frontends", sort="backend_id", compat="bpf lb list --frontends", by_kernel=False
     ),
@@ -104,7 +112,7 @@ def measured(each: List, root: Path) -> list[tuple[object, ...]]:
     start = best([*TOOL, "version"]).cpu
     read = best([sys.executable, "-c", READ, str(root / "tc/globals" / plan.pin)])
     rows: list[tuple[object, ...]] = [
-        (f"`{each.words}`", plan.count, "reading", *figures(read, plan.count, 0.0), 1.0, "")
+        (f"{each.name}: `{each.words}`", plan.count, "reading", *figures(read, plan.count, 0.0), 1.0, "")
     ]
     for form in each.formats:
         words = ["--bpf-root", str(root), *each.words.split(), "-o", form]
