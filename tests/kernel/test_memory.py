@@ -25,6 +25,7 @@ POLICY, SERVICES = ("policy", "policy statistics"), ("lb services", "lb backends
         (SERVICES, "bpf lb list --backends --sort port"),
         (SERVICES, "--compat bpf lb list -o json"),
         (("metrics",), "bpf metrics list"),
+        (("ct, IPv6",), "bpf ct list -o wide"),
     ],
 )
 def test_a_large_list_takes_little_memory(maps: tuple[str, ...], words: str, bpffs: Path) -> None:
