@@ -52,7 +52,17 @@ def rows_of(where: Settings) -> Iterator[Row]:
     )
 
 
-add_verbs(calls, Listed("cilium-py bpf calls", Subject.of(MAP), rows_of, ("map", "slot"), MAP.text))
+add_verbs(
+    calls,
+    Listed(
+        "cilium-py bpf calls",
+        Subject.of(MAP),
+        rows_of,
+        ("map", "slot"),
+        MAP.text,
+        "--where 'map == cilium_call_policy'",
+    ),
+)
 
 
 def programs_of(pin: str, opened: BpfMap, names: Callable[[int], str]) -> Iterator[Row]:

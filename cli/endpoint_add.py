@@ -18,9 +18,13 @@ def _named_ports(_ctx: click.Context, _param: click.Parameter, texts: tuple[str,
 
 @click.command()
 @click.option("--netns", metavar="NAME|PATH|PID", help="network namespace of the workload")
-@click.option("--ifname", default="eth0", show_default=True, help="interface in the workload's namespace")
-@click.option("--host-ifname", help="host side of the pair; alone, an interface that is there already")
-@click.option("--mac", callback=parameters.mac, help="with --host-ifname alone: MAC address of the workload's side")
+@click.option(
+    "--ifname", metavar="NAME", default="eth0", show_default=True, help="interface in the workload's namespace"
+)
+@click.option("--host-ifname", metavar="NAME", help="host side of the pair; alone, an interface that is there already")
+@click.option(
+    "--mac", metavar="MAC", callback=parameters.mac, help="with --host-ifname alone: MAC address of the workload's side"
+)
 @click.option("--ip", "ipv4", metavar="IPV4", callback=address(IPv4Address), help="IPv4 address [the next free one]")
 @click.option("--ipv6", metavar="IPV6", callback=address(IPv6Address), help="IPv6 address [the next free one]")
 @click.option("-l", "--label", "labels", multiple=True, metavar="[SOURCE:]KEY[=VALUE]", help="security label; repeat")
@@ -28,9 +32,9 @@ def _named_ports(_ctx: click.Context, _param: click.Parameter, texts: tuple[str,
     "--port", "named_ports", multiple=True, metavar="NAME=PORT[/PROTOCOL]", callback=_named_ports,
     help="what rules may call a port of the workload; repeat",
 )  # fmt: skip
-@click.option("--id", "number", type=click.IntRange(1, 65534), help="endpoint id [the next free one]")
-@click.option("--name", help="name of the workload [that of the namespace]")
-@click.option("--container-id", default="", help="id of its container")
+@click.option("--id", "number", metavar="ID", type=click.IntRange(1, 65534), help="endpoint id [the next free one]")
+@click.option("--name", metavar="NAME", help="name of the workload [that of the namespace]")
+@click.option("--container-id", metavar="ID", default="", help="id of its container")
 @click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE", callback=parameters.options,
     shell_complete=complete_options, help="as `endpoint config` takes it; repeat",

@@ -89,7 +89,7 @@ def _line(found: EndpointRow, labels: str) -> tuple[str, ...]:
 
 
 TEXT = Table[EndpointRow](TITLES, lambda row: _line(row, ",".join(row.labels)), padded="none")
-LISTED = Listed("cilium-py endpoint", SUBJECT, rows_of, ("endpoint",), TEXT)
+LISTED = Listed("cilium-py endpoint", SUBJECT, rows_of, ("endpoint",), TEXT, "--state ready")
 count, watch = count_command(LISTED), watch_command(LISTED)
 
 

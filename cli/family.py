@@ -38,7 +38,9 @@ def group_of(definition: Definition) -> click.Group:
 
 
 def list_command(definition: Definition, path: str) -> click.Command:
-    summary = f"List {definition.summary[0].lower()}{definition.summary[1:]}."
+    named = definition.summary
+    # "MAC addresses", "IPsec key" begin with an abbreviation.
+    summary = f"List {named if named[1].isupper() else named[0].lower() + named[1:]}."
     help = _help(summary, [f"{path} list", f"{path} list -o json | jq length"], definition.note)
 
     @click.command(cls=SelectingCommand, name="list", help=help, subject=Subject.of(definition), arranges=True)
@@ -80,7 +82,8 @@ def _words(words: tuple[Word, ...], *, required: bool = True) -> Callable[[Any],
 
     def decorate(function: Any) -> Any:
         for word in reversed(words):
-            argument = click.argument(word.name, metavar=word.name.upper(), callback=_callback(word), required=required)
+            metavar = word.name.upper() if required else f"[{word.name.upper()}]"
+            argument = click.argument(word.name, metavar=metavar, callback=_callback(word), required=required)
             function = argument(function)
         return function
 

@@ -45,7 +45,7 @@ def list_(where: Settings, output: str | None) -> None:
 
     \b
     cilium-py flow list
-    cilium-py flow list --where 'state = "SYN-SENT" and remaining < 30'
+    cilium-py flow list --where 'state == SYN-SENT and remaining < 30'
     cilium-py flow list -o jsonl | jq -r 'select(.service == null).destination'
     """
     form = where.output(output)

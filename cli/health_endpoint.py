@@ -34,7 +34,14 @@ def endpoint() -> None:
 @endpoint.command()
 @click.option("--ip", "ipv4", metavar="IPV4", callback=address(IPv4Address), help="IPv4 address [the next free one]")
 @click.option("--ipv6", metavar="IPV6", callback=address(IPv6Address), help="IPv6 address [the next free one]")
-@click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="port of the responder")
+@click.option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    default=PORT,
+    show_default=True,
+    help="port of the responder",
+)
 @click.option("--relaunch", is_flag=True, help="remove the one that is there first, and make it anew")
 @settings
 def add(where: Settings, ipv4: IPv4Address | None, ipv6: IPv6Address | None, port: int, relaunch: bool) -> None:

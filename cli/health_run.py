@@ -17,7 +17,12 @@ from cilium_py.net.namespace import NetNamespace
 from cilium_py.node.config import NodeConfig
 
 port_option = click.option(
-    "--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="port of the responders"
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    default=PORT,
+    show_default=True,
+    help="port of the responders",
 )
 
 
@@ -52,7 +57,9 @@ def _ratio(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
 )  # fmt: skip
 @time_option("--base-interval", None, "base interval, instead of --ratio")
 @time_option("--deadline", "10s", "of a probe")
-@click.option("--echoes", type=click.IntRange(1, 10), default=3, show_default=True, help="ICMP echoes of a probe")
+@click.option(
+    "--echoes", metavar="N", type=click.IntRange(1, 10), default=3, show_default=True, help="ICMP echoes of a probe"
+)
 @port_option
 @click.option("--socket", "socket_path", metavar="PATH", type=click.Path(path_type=Path), help="socket of the API")
 @click.option("--metrics", metavar="[ADDRESS:]PORT", callback=_metrics, help="serve Prometheus metrics there")

@@ -117,7 +117,7 @@ def rows_of(where: Settings) -> Iterator[IdentityRow]:
     return _rows(where, _identities(where))
 
 
-LISTED = Listed("cilium-py identity", SUBJECT, rows_of, ("identity",), TEXT)
+LISTED = Listed("cilium-py identity", SUBJECT, rows_of, ("identity",), TEXT, "--where 'kind == endpoint'")
 add_verbs(identity, LISTED)
 
 

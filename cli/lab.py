@@ -31,10 +31,10 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option("--nodes", default=1, show_default=True, help="nodes, joined by a bridge")
-@click.option("--pods", default=2, show_default=True, help="pods on each node")
-@click.option("--ipv4/--no-ipv4", default=True, show_default=True)
-@click.option("--ipv6/--no-ipv6", default=True, show_default=True)
+@click.option("--nodes", metavar="N", default=1, show_default=True, help="nodes, joined by a bridge")
+@click.option("--pods", metavar="N", default=2, show_default=True, help="pods on each node")
+@click.option("--ipv4/--no-ipv4", default=True, show_default=True, help="with IPv4 addresses")
+@click.option("--ipv6/--no-ipv6", default=True, show_default=True, help="with IPv6 addresses")
 @click.option("--health", is_flag=True, help="with a health endpoint and a prober on each node")
 def up(nodes: int, pods: int, ipv4: bool, ipv6: bool, health: bool) -> None:
     """Make a lab. What an unfinished one left behind is removed first.

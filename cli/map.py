@@ -104,7 +104,7 @@ def rows_of(where: Settings) -> Iterator[Row]:
     )
 
 
-add_verbs(map, Listed("cilium-py bpf map", SUBJECT, rows_of, ("map",), TEXT))
+add_verbs(map, Listed("cilium-py bpf map", SUBJECT, rows_of, ("map",), TEXT, "--where 'pressure > 90%'"))
 
 
 def row_of(pin: str, opened: BpfMap, source: Source[Any] | None, path: Path, programs: list[str]) -> Row:

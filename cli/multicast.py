@@ -160,7 +160,14 @@ def all_subscribers(where: Settings) -> list[SubscriberRow]:
         return list(flat(table.rows()))
 
 
-JOINED = Listed("cilium-py bpf multicast subscriber", SUBSCRIBER, all_subscribers, ("group", "subscriber"), SUBSCRIBERS)
+JOINED = Listed(
+    "cilium-py bpf multicast subscriber",
+    SUBSCRIBER,
+    all_subscribers,
+    ("group", "subscriber"),
+    SUBSCRIBERS,
+    "--where remote",
+)
 add_verbs(subscriber, JOINED)
 
 

@@ -105,7 +105,12 @@ def flush_(where: Settings, table: tuple[str, ...], yes: bool, dry_run: bool) ->
     callback=lambda *given: port_range(*given), help="what the agent takes ports for translations from",
 )  # fmt: skip
 @click.option(
-    "--top", type=click.IntRange(0, 1000), default=10, show_default=True, help="how many uses of ports to show"
+    "--top",
+    metavar="N",
+    type=click.IntRange(0, 1000),
+    default=10,
+    show_default=True,
+    help="how many uses of ports to show",
 )
 @output_option
 @settings

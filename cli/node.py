@@ -102,7 +102,7 @@ def rows_of(where: Settings) -> Iterator[NodeRow]:
     )  # fmt: skip
 
 
-LISTED = Listed("cilium-py node", SUBJECT, rows_of, ("name",), COLUMNS)
+LISTED = Listed("cilium-py node", SUBJECT, rows_of, ("name",), COLUMNS, "--where 'health_ipv4 == none'")
 add_verbs(node, LISTED)
 
 
@@ -112,7 +112,9 @@ def _packed(address: Address | None) -> bytes | None:
 
 @node.command()
 @click.argument("name", metavar="NAME")
-@click.option("--cluster", default=DEFAULT_CLUSTER, show_default=True, help="cluster that the node is in")
+@click.option(
+    "--cluster", metavar="NAME", default=DEFAULT_CLUSTER, show_default=True, help="cluster that the node is in"
+)
 @click.option("--ip", "ipv4", metavar="IPV4", callback=address(IPv4Address), help="IPv4 address")
 @click.option("--ipv6", metavar="IPV6", callback=address(IPv6Address), help="IPv6 address")
 @click.option("--secondary", multiple=True, metavar="IP", callback=_addresses, help="a further address; repeat")

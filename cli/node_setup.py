@@ -19,13 +19,15 @@ LEAST_PODS = 4
 
 
 @click.command()
-@click.option("--name", help="name of the node [the host's]")
-@click.option("--device", default="", help="interface that leads to the other nodes")
+@click.option("--name", metavar="NAME", help="name of the node [the host's]")
+@click.option("--device", metavar="NAME", default="", help="interface that leads to the other nodes")
 @click.option("--ip", "ipv4", metavar="IPV4", callback=address(IPv4Address), help="the node's IPv4 address")
 @click.option("--pods", metavar="CIDR", help="IPv4 range of its endpoints; the last but one is its router")
 @click.option("--ipv6", metavar="IPV6", callback=address(IPv6Address), help="the node's IPv6 address")
 @click.option("--pods6", metavar="CIDR", help="IPv6 range of its endpoints; ::fe in it is its router")
-@click.option("--mtu", default=1500, show_default=True, type=click.IntRange(576, 65535), help="of the endpoints")
+@click.option(
+    "--mtu", metavar="BYTES", default=1500, show_default=True, type=click.IntRange(576, 65535), help="of the endpoints"
+)
 @click.option("--attach", default="auto", type=click.Choice(["auto", "tcx", "tc"]), help="how programs are attached")
 @settings
 def init(

@@ -30,6 +30,8 @@ class Listed(NamedTuple):
     key: tuple[str, ...]
     """The fields that tell rows apart."""
     text: Table[Any] | Line[Any]
+    sample: str
+    """Options that select some of the rows, for the help."""
 
     def by_key(self, where: Settings, wanted: Asked | None = None) -> Mapping[Hashable, Row]:
         """The rows, or those that are wanted."""
@@ -44,7 +46,7 @@ def add_verbs(group: click.Group, listed: Listed) -> None:
 
 
 def count_command(listed: Listed) -> click.Command:
-    help = f"Count what is listed.\n\n\b\n{listed.path} count\n{listed.path} count --where '{listed.key[-1]} != none'"
+    help = f"Count what is listed.\n\n\b\n{listed.path} count\n{listed.path} count {listed.sample}"
 
     @click.command("count", cls=SelectingCommand, subject=listed.subject, help=help)
     @settings

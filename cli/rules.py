@@ -156,7 +156,7 @@ def rows_of(where: Settings) -> list[RuleRow]:
     return [_row(number, written) for number, written in rules_of(where).written.items()]
 
 
-LISTED = Listed("cilium-py policy", SUBJECT, rows_of, ("rule",), RULES)
+LISTED = Listed("cilium-py policy", SUBJECT, rows_of, ("rule",), RULES, "--where 'ingress_deny > 0'")
 add_verbs(policy, LISTED)
 
 
