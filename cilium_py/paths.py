@@ -38,7 +38,3 @@ class NodePaths:
 
     def endpoint_links(self, endpoint_id: int) -> Path:
         return self.bpf_root / "cilium" / "endpoints" / str(endpoint_id) / "links"
-
-    def device_links(self, device: str) -> Path:
-        """The pinned links of a device; a dot is not allowed in a bpffs name and becomes a dash."""
-        return self.bpf_root / "cilium" / "devices" / device.replace(".", "-") / "links"

@@ -92,10 +92,6 @@ class ObjectMap(BpfMap):
         """Use an open map instead of making one."""
         library().bpf_map__reuse_fd(self._pointer, other.fd)
 
-    def model(self, inner: BpfMap) -> None:
-        """Set what the maps within this map of maps look like."""
-        library().bpf_map__set_inner_map_fd(self._pointer, inner.fd)
-
     def leave_out(self) -> None:
         """Do not make the map; programs that use it must not be loaded either."""
         library().bpf_map__set_autocreate(self._pointer, False)

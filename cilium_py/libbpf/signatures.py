@@ -103,7 +103,6 @@ SIGNATURES = {
     "bpf_map__pin_path": Signature(c_char_p, (c_void_p,)),
     "bpf_map__set_pin_path": Signature(c_int, (c_void_p, c_path), negative_is_errno_of(1)),
     "bpf_map__reuse_fd": Signature(c_int, (c_void_p, c_int), negative_is_errno),
-    "bpf_map__set_inner_map_fd": Signature(c_int, (c_void_p, c_int), negative_is_errno),
     "bpf_map__initial_value": Signature(c_void_p, (c_void_p, c_length), null_is_errno),
     # programs
     "bpf_program__name": Signature(c_char_p, (c_void_p,)),

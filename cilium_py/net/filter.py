@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 Direction: TypeAlias = Literal["ingress", "egress"]
 
-CLSACT = 0xFFFFFFF1
 PARENT = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 ETH_P_ALL = 0x0003
 PRIORITY = 1

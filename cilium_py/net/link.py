@@ -97,11 +97,6 @@ def set_up(netlink: IPRoute, index: int) -> None:
         netlink.link("set", index=index, state="up")
 
 
-def set_mac(netlink: IPRoute, index: int, mac: bytes) -> None:
-    with naming(f"interface {index} address"):
-        netlink.link("set", index=index, address=text_of(mac))
-
-
 def delete(netlink: IPRoute, name: str) -> bool:
     """Delete the interface, and a veth's peer with it; False if there was none."""
     found = find(netlink, name)
