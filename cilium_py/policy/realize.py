@@ -23,19 +23,11 @@ from .repository import Repository
 if TYPE_CHECKING:
     from cilium_py.endpoint.model import Endpoint
 
-    from .changes import Changes
-
 
 class Outcome(NamedTuple):
-    """How an endpoint came to a revision."""
+    """An endpoint that was brought to a revision, and what is to be said of that."""
 
     endpoint: int
-    revision: int
-    added: int
-    changed: int
-    deleted: int
-    reloaded: bool
-    """Whether its programs had to be replaced, for its first rules or because its map had to grow."""
     remarks: tuple[str, ...] = ()
 
 
@@ -95,30 +87,29 @@ def _refresh(paths: NodePaths, endpoint_id: int) -> Outcome:
         endpoint, node = store.load(paths, endpoint_id), NodeConfig.load(paths)
         wanted = calculate(paths, node, endpoint)
         if wanted is None:
-            return Outcome(endpoint_id, rules.FIRST_REVISION, 0, 0, 0, False)
-        changes = _apply_in_place(paths, endpoint, wanted)
-        if changes is None:
+            return Outcome(endpoint_id)
+        if _apply_in_place(paths, endpoint, wanted):
+            policy = Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)
+            store.save(paths.endpoint(endpoint_id), replace(endpoint, policy=policy))
+        else:
             regenerate_locked(paths, node, endpoint, Build(reason="rules changed"))
-            return Outcome(endpoint_id, wanted.revision, 0, 0, 0, True, wanted.remarks)
-        policy = Policy(wanted.revision, wanted.enforce_ingress, wanted.enforce_egress)
-        store.save(paths.endpoint(endpoint_id), replace(endpoint, policy=policy))
-    counts = changes.added, changes.changed, changes.deleted
-    return Outcome(endpoint_id, wanted.revision, *counts, reloaded=False, remarks=wanted.remarks)
+    return Outcome(endpoint_id, wanted.remarks)
 
 
-def _apply_in_place(paths: NodePaths, endpoint: Endpoint, wanted: DesiredPolicy) -> Changes | None:
-    """Bring the map that the programs use to the policy; None if it has no room for that, or is none of rules yet."""
+def _apply_in_place(paths: NodePaths, endpoint: Endpoint, wanted: DesiredPolicy) -> bool:
+    """Bring the map that the programs use to the policy; False if it has no room for that, or is none of rules yet."""
     from cilium_py.loader.pins import policy_pin
 
     from . import table
 
     if not endpoint.policy.revision or not paths.endpoint(endpoint.id).exists():
-        return None
+        return False
     try:
         with table.policy_map(policy_pin(paths, endpoint.id), read_only=False) as opened:
-            return table.apply(opened, wanted)
+            table.apply(opened, wanted)
     except (FileNotFoundError, LayoutMismatch, table.PolicyMapTooSmall):
-        return None
+        return False
+    return True
 
 
 def publish(paths: NodePaths, node: NodeConfig, endpoint_id: int, revision: int) -> None:
