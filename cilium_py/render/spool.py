@@ -109,10 +109,12 @@ def arranged(
         last: list[T] = []
         try:
             for part in chunks(items, run):
-                if last:
-                    runs.append(_spooled(spool, last))
                 part.sort(key=key, reverse=reverse)
-                last = part
+                if len(part) < run:
+                    last = part
+                else:
+                    runs.append(_spooled(spool, part))
+                del part  # before the next is read
         except READING as error:
             failure = error
         found: Iterable[T] = last
