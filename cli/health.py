@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,10 @@ from cilium_py.cli.context import Settings, output_option, settings, show
 from cilium_py.cli.health_rows import HISTORY, PathRow, document, path_rows
 from cilium_py.cli.main import LazyGroup
 from cilium_py.cli.parameters import time_option
+from cilium_py.cli.screen import is_capable, live
 from cilium_py.cli.select import SelectingCommand, Subject, list_rows
 from cilium_py.cli.streams import printable
+from cilium_py.cli.watch import looks
 from cilium_py.errors import WrongUsage
 from cilium_py.health import diagnosis, text, verdict
 from cilium_py.health.client import Client, NoProber, find_socket
@@ -240,25 +241,23 @@ def _watch(look: Callable[[], Report], shown: Callable[[Report], str], shape: Ou
     The exit code is that of the last look.
     """
     report = look()
-    with contextlib.suppress(KeyboardInterrupt), _screen(shape) as put:
-        while True:
+
+    def again() -> None:
+        nonlocal report
+        report = look()
+
+    def screen(height: int) -> list[str]:
+        return [*shown(report).splitlines()[: height - 1], "q quit"]
+
+    with contextlib.suppress(KeyboardInterrupt):
+        if shape.is_text and is_capable():
+            live(again, screen, every)
+            return verdict.exit_code(report)
+        for number, _ in enumerate(looks(every, None)):
+            if number:
+                again()
             if shape.is_text:
-                put(shown(report))
+                click.echo(shown(report) + "\n")
             else:
                 _write(shape, report)
-            time.sleep(every)
-            report = look()
     return verdict.exit_code(report)
-
-
-@contextlib.contextmanager
-def _screen(shape: Output) -> Iterator[Callable[[str], None]]:
-    """Where text is put; a terminal is given back as it was."""
-    if not shape.is_text or not sys.stdout.isatty():
-        yield lambda text: click.echo(text + "\n")
-        return
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(screen=True, auto_refresh=False) as live:
-        yield lambda text: live.update(Text(text), refresh=True)

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -24,6 +25,30 @@ ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 def is_capable() -> bool:
     """Whether stdout is a terminal that can be drawn on."""
     return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+def live(
+    look: Callable[[], object], lines: Callable[[int], Sequence[str]], interval: float,
+    press: Callable[[str], object] | None = None,
+) -> None:  # fmt: skip
+    """Show what was looked at, and look again every so many seconds, until q or the end of the keys.
+
+    `lines` makes those for a screen of that height, `press` is given every other key.
+    """
+    with Screen() as screen, contextlib.suppress(EOFError):
+        while True:
+            due = time.monotonic() + interval
+            keys: str | None = ""
+            while keys is not None:
+                _, height = screen.size
+                screen.draw(lines(height))
+                keys = screen.wait(due - time.monotonic())
+                for key in keys or "":
+                    if key == "q":
+                        return
+                    if press is not None:
+                        press(key)
+            look()
 
 
 class Screen:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from heapq import nlargest, nsmallest
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cilium_py.cli.context import Settings, settings
-from cilium_py.cli.screen import Screen, is_capable
+from cilium_py.cli.screen import is_capable, live
 from cilium_py.cli.select import SelectingCommand, asked, moment_of
-from cilium_py.cli.watch import Lasting, interval_option, looks
+from cilium_py.cli.watch import Lasting, interval_option, looks, now
 from cilium_py.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -57,7 +54,8 @@ def top_command(target: Target) -> click.Command:
         view = View(target, where, table, by, sort, limit, rounds != 1)
         try:
             if output != "jsonl" and is_capable() and rounds is None:
-                live(view, interval)
+                view.look()
+                live(view.look, view.screen, interval, view.press)
             else:
                 plain(view, interval, rounds, as_json=output == "jsonl")
         except KeyboardInterrupt:
@@ -149,14 +147,19 @@ class View:
         for group in self.first(most):
             values = {field.name: _plain(field, value) for field, value in zip(self.by, group.values, strict=True)}
             counts = {each.replace("/s", "_per_second"): count_of(group, each) for each in self.sorts}
-            yield {"time": _now(), **values, **counts}
+            yield {"time": now(), **values, **counts}
+
+    def screen(self, height: int) -> list[str]:
+        """The lines of a screen of this height."""
+        most = min(self.limit or height, max(height - LINES_AROUND, SMALLEST))
+        return [*[self.summary(), "", *self.lines(most)][: height - 1], "s sort  r reverse  q quit"]
 
     def summary(self) -> str:
         if self.tables.missing:
-            return f"{_now()[11:19]}  {self.tables.missing}"
+            return f"{now()[11:19]}  {self.tables.missing}"
         order = "least" if self.ascending else "most"
         entries = sum(group.entries for group in self.groups)
-        return f"{_now()[11:19]}  {entries} entries in {len(self.groups)} groups, {order} {self.sort} first"
+        return f"{now()[11:19]}  {entries} entries in {len(self.groups)} groups, {order} {self.sort} first"
 
 
 def _plain(field: Field, value: Any) -> Any:
@@ -196,26 +199,3 @@ def plain(view: View, interval: float, rounds: int | None, *, as_json: bool) -> 
         else:
             print(("\n" if number else "") + "\n".join((view.summary(), *view.lines(view.limit or 20))))
         sys.stdout.flush()
-
-
-def live(view: View, interval: float) -> None:
-    """The same place of a terminal again and again, until q or Ctrl-C."""
-    with Screen() as screen, contextlib.suppress(EOFError):
-        while True:
-            view.look()
-            due = time.monotonic() + interval
-            keys: str | None = ""
-            while keys is not None:
-                _, height = screen.size
-                most = min(view.limit or height, max(height - LINES_AROUND, SMALLEST))
-                lines = [view.summary(), "", *view.lines(most)]
-                screen.draw([*lines[: height - 1], "s sort  r reverse  q quit"])
-                keys = screen.wait(due - time.monotonic())
-                for key in keys or "":
-                    if key == "q":
-                        return
-                    view.press(key)
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="milliseconds")

@@ -157,7 +157,7 @@ def _changes(
 def _json(change: Change[Any]) -> str:
     from cilium_py.render.values import as_object
 
-    said: dict[str, Any] = {"time": _now(), "event": change.event, **as_object(change.row)}
+    said: dict[str, Any] = {"time": now(), "event": change.event, **as_object(change.row)}
     if change.before:
         said["before"] = _plain(change)
     return json.dumps(said, ensure_ascii=False)
@@ -177,10 +177,11 @@ def _text(shape: Table[Any] | Line[Any]) -> Callable[[Change[Any]], str]:
     def text(change: Change[Any]) -> str:
         line = shape.line(change.row) if isinstance(shape, Line) else "  ".join(shape.cells(change.row))
         was = "".join(f" {name} was {text_of(value)}" for name, value in _plain(change).items())
-        return f"{_now()[11:23]} {SIGNS[change.event]} {line.rstrip()}{' |' if was else ''}{was}"
+        return f"{now()[11:23]} {SIGNS[change.event]} {line.rstrip()}{' |' if was else ''}{was}"
 
     return text
 
 
-def _now() -> str:
+def now() -> str:
+    """The time of day here, with the offset of the zone, to the millisecond."""
     return datetime.now().astimezone().isoformat(timespec="milliseconds")

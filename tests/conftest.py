@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.terminal import Terminal
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI") == "true"
@@ -31,3 +34,23 @@ def as_root() -> None:
         if IN_CI:
             pytest.fail("CI runs as root")
         pytest.skip("needs root")
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """Opens terminals (columns, lines, TERM), one at a time."""
+    opened: list[Terminal] = []
+
+    def open_terminal(columns: int = 80, lines: int = 24, term: str = "") -> Terminal:
+        directory = tmp_path / str(len(opened))
+        directory.mkdir()
+        try:
+            opened.append(Terminal(directory, columns, lines, term))
+        except FileNotFoundError:
+            pytest.skip("needs tmux")
+        opened[-1].shows("ready>")
+        return opened[-1]
+
+    yield open_terminal
+    for each in opened:
+        each.tmux("kill-server")

@@ -18,6 +18,7 @@ from cilium_py.bpf.map import BpfMap
 from cilium_py.maps import ct
 from cilium_py.schema.text import parse_ip
 from tests.kernel.test_select import CLIENT, CT, FLOWS, OTHER, SEEN, UDP, Flow, make
+from tests.terminal import Terminal
 
 
 @pytest.fixture
@@ -138,59 +139,6 @@ def test_a_watch_ends_when_nobody_reads_it(bpffs: Path) -> None:
     finally:
         watch.kill()
         watch.wait()
-
-
-class Terminal:
-    """A shell in a terminal of tmux."""
-
-    def __init__(self, directory: Path, columns: int, lines: int, term: str = "") -> None:
-        self._socket = str(directory / "tmux")
-        shell = ["env", "PS1=ready> ", *([f"TERM={term}"] if term else []), "sh"]
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines), *shell)
-
-    def tmux(self, *words: str) -> str:
-        done = subprocess.run(["tmux", "-S", self._socket, *words], check=True, capture_output=True, text=True)
-        return done.stdout
-
-    def type(self, *words: str) -> None:
-        self.tmux("send-keys", " ".join(words) + "; echo ended $?", "Enter")
-
-    def press(self, *keys: str) -> None:
-        self.tmux("send-keys", *keys)
-
-    def shows(self, *texts: str, patience: float = 15) -> str:
-        """The screen once it shows these, on which nothing is a traceback."""
-        end = time.monotonic() + patience
-        while not all(text in (screen := self.tmux("capture-pane", "-p")) for text in texts):
-            assert time.monotonic() < end, screen
-            time.sleep(0.05)
-        assert "Traceback" not in screen
-        return screen
-
-    @property
-    def is_given_back(self) -> bool:
-        """Whether it shows a cursor and is not on its other screen."""
-        return self.tmux("display-message", "-p", "#{cursor_flag} #{alternate_on}").split() == ["1", "0"]
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
-    """Opens terminals (columns, lines, TERM), one at a time."""
-    opened: list[Terminal] = []
-
-    def open_terminal(columns: int = 80, lines: int = 24, term: str = "") -> Terminal:
-        directory = tmp_path / str(len(opened))
-        directory.mkdir()
-        try:
-            opened.append(Terminal(directory, columns, lines, term))
-        except FileNotFoundError:
-            pytest.skip("needs tmux")
-        opened[-1].shows("ready>")
-        return opened[-1]
-
-    yield open_terminal
-    for each in opened:
-        each.tmux("kill-server")
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from cilium_py.lab import Lab, build, command, health, teardown
 from cilium_py.node.entries import IPCACHE_MAP
 from cilium_py.schema import duration
 from tests.netns.conftest import cilium_on
+from tests.terminal import Terminal
 
 QUICK = ("--base-interval", "200ms", "--deadline", "500ms", "--refresh", "100ms")
 PATIENCE = ("--check", "200ms", "--patience", "500ms")
@@ -148,6 +149,30 @@ def test_watch_goes_on(nodes: Lab, output: str) -> None:
         assert sum(line.startswith("Cluster health:") for line in lines) == 5
     else:
         assert [json.loads(line)["ip"] for line in lines[:12]] == [json.loads(line)["ip"] for line in lines[12:24]]
+
+
+def test_watch_at_a_terminal(nodes: Lab, terminal: Callable[..., Terminal]) -> None:
+    """In one place, which is given back while the view is suspended and at its end."""
+    shown = terminal()
+    shown.type(*endpoint.own_command(nodes.paths("node1"), "health", "status", "--watch", "--succinct"))
+    assert shown.shows("Cluster health:", "node3", "q quit").count("Cluster health:") == 1
+    shown.press("C-z")
+    shown.shows("ready>", "ended 148")
+    assert shown.is_given_back
+    shown.type("fg")
+    shown.shows("node3", "q quit")
+    shown.press("q")
+    shown.shows(f"ended {verdict.ALL_REACHABLE}")
+    assert shown.is_given_back
+
+
+def test_watch_at_a_terminal_that_cannot_be_drawn_on(nodes: Lab, terminal: Callable[..., Terminal]) -> None:
+    shown = terminal(term="dumb")
+    shown.type(*endpoint.own_command(nodes.paths("node1"), "health", "status", "--watch", "--every", "100ms"))
+    shown.shows("Cluster health:", "node3")
+    assert shown.is_given_back
+    shown.press("C-c")
+    shown.shows(f"ended {verdict.ALL_REACHABLE}")
 
 
 def test_metrics(nodes: Lab) -> None:
