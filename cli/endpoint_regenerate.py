@@ -107,7 +107,9 @@ def regenerate(
 
 def _several(where: Settings, labels: tuple[str, ...]) -> list[int]:
     from cilium_py.endpoint import naming, store
+    from cilium_py.node.config import NodeConfig
 
+    NodeConfig.load(where.paths)
     return [found.id for found in naming.having(where.paths, labels)] if labels else store.ids(where.paths)
 
 

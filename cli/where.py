@@ -37,10 +37,11 @@ def complete_nodes(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
 def lab_paths(name: str) -> NodePaths:
     """The paths of a lab's node. Raises WrongUsage if there is none of that name."""
-    from cilium_py.lab import nodes
+    from cilium_py.lab import Lab, nodes
 
     running = nodes()
     if name not in running:
+        Lab.find()  # A lab that is another user's is not a lab without that node.
         known = ", ".join(sorted(running)) or "none: cilium-py lab up starts some"
         raise WrongUsage(f"--node {name}: no such node in the lab", f"running nodes: {known}")
     return running[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from cilium_py.errors import EndpointMissing, WrongUsage
@@ -42,7 +43,7 @@ def having(paths: NodePaths, labels: Iterable[str]) -> list[Endpoint]:
 
 
 def number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 1 << 16:
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 1 << 16:
         raise WrongUsage(f"{text!r}: not the id of an endpoint", hint=HINT)
     return int(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from cilium_py.errors import WrongUsage
@@ -44,7 +45,7 @@ def parse_option(text: str) -> tuple[str, int]:
     known = next((name for name in OPTIONS if name.lower() == word.lower()), None)
     if known is None:
         raise WrongUsage(f"{word!r}: no such option of an endpoint", hint=f"there are {', '.join(OPTIONS)}")
-    number = _WORDS.get(value.lower(), int(value) if value.isdecimal() else None)
+    number = _WORDS.get(value.lower(), int(value) if re.fullmatch("[0-9]{1,9}", value) else None)
     if number is None or number > OPTIONS[known].most:
         raise WrongUsage(f"{text!r}: not a value for {known}", hint="write enable or disable")
     return known, number

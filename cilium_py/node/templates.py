@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from cilium_py.errors import CiliumPyError, WrongUsage
+from cilium_py.errors import CiliumPyError, WrongUsage, advice, said
 from cilium_py.loader import state
 from cilium_py.paths import NodePaths
 
@@ -28,7 +28,7 @@ def uses(paths: NodePaths) -> list[TemplateUse]:
     try:
         known = sorted(path.name for path in paths.templates.iterdir() if path.is_dir())
     except OSError as error:
-        raise CiliumPyError(f"{paths.templates}: {error.strerror}", "no endpoint was made on this node") from error
+        raise CiliumPyError(said(error), advice(error) or "no endpoint was made on this node") from error
     users: dict[str, list[int]] = {sha: [] for sha in known}
     unnamed: list[int] = []
     dangling: list[int] = []
@@ -49,7 +49,7 @@ def names(paths: NodePaths) -> dict[str, list[str]]:
     try:
         found: dict[str, list[str]] = {path.name: [] for path in paths.templates.iterdir()}
     except OSError as error:
-        raise CiliumPyError(f"{paths.templates}: {error.strerror}", "no endpoint was made on this node") from error
+        raise CiliumPyError(said(error), advice(error) or "no endpoint was made on this node") from error
     for directory in sorted(paths.state_dir.iterdir()):
         if directory.is_symlink() or not directory.is_dir() or not re.fullmatch(r"[+-]?[0-9]{1,18}", directory.name):
             continue
@@ -95,4 +95,4 @@ def read(paths: NodePaths, sha: str, name: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CiliumPyError(f"{path}: {error.strerror}", "bpf sha list shows the templates that there are") from error
+        raise CiliumPyError(said(error), advice(error) or "bpf sha list shows the templates that there are") from error

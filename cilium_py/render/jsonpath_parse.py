@@ -9,7 +9,7 @@ from typing import TypeAlias
 from cilium_py.errors import WrongUsage
 
 TERMINATORS = " \t\r\n.,[]$@{}"
-SLICE = re.compile(r"(-?\d*)(:-?\d*)?(:-?\d*)?")
+SLICE = re.compile(r"(-?\d{1,19})?(:(?:-?\d{1,19})?)?(:(?:-?\d{1,19})?)?")
 COMPARISON = re.compile(r"([^!<>=]+)([!<>=~]+)(.+)", re.DOTALL)
 ESCAPE = re.compile(r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.?))")
 SHORT_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -191,7 +191,7 @@ class _Action:
         if re.fullmatch(r"'[^']*'", text):
             return _action(f".{text[1:-1]}")
         found = SLICE.fullmatch(text)
-        if not found or text == "-":
+        if not found:
             raise _wrong(f"[{text}] is neither an index, a slice nor a quoted name")
         start, end, step = (None if p is None or p.strip(":") == "" else int(p.strip(":")) for p in found.groups())
         single = found[2] is None

@@ -136,7 +136,7 @@ def services(fields: Fields) -> list[Field]:
 
 
 def service(text: str, fields: Fields, directory: Directory) -> Node:
-    numbers = [int(text)] if text.isdecimal() else directory.service_ids(text)
+    numbers = [literals.integer(text)] if text.isdecimal() else directory.service_ids(text)
     return any_of(*(Compare(fields["rev_nat"], "==", each) for each in numbers))
 
 
@@ -145,7 +145,7 @@ def backends(fields: Fields) -> list[Field]:
 
 
 def backend(text: str, fields: Fields, directory: Directory) -> Node:
-    numbers = [int(text)] if text.isdecimal() else directory.backend_ids(text)
+    numbers = [literals.integer(text)] if text.isdecimal() else directory.backend_ids(text)
     return any_of(*(Compare(fields["backend_id"], "==", each) for each in numbers))
 
 

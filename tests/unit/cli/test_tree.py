@@ -111,6 +111,21 @@ WORDS = st.sampled_from([
     "--identity", "--tunnelendpoint", "--", "..", "/", "99999999999999999999", "02:00:00:00:00:01", "--count",
     "--stats", "--sort", "packets:desc", "--where", "packets > 1", "--limit", "--columns", "--dport", "--by", "--not",
 ])  # fmt: skip
+DIGITS = "1" * 5000
+"""More than Python reads as a number."""
+
+
+@pytest.mark.parametrize("line", [
+    "endpoint get {}", "endpoint log {}", "endpoint regenerate {}", "endpoint config 1 Debug={}", "ct list --service {}",
+    "ct list --backend {}", "ct list --limit {}", "ct get 10.0.0.1:{} 10.0.0.2:1", "bpf policy add {} ingress 1",
+    "version -o jsonpath={{[{}]}}", "version -o jsonpath={{[0:-]}}", "version -o jsonpath={{[-:]}}",
+])  # fmt: skip
+def test_no_number_is_a_traceback(tmp_path: Path, line: str) -> None:
+    code, out, err = call("--bpf-root", str(tmp_path), "--state-dir", str(tmp_path), *line.format(DIGITS).split())
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+
+
 BPF_LEAVES = [path for path in leaves() if path[0] == "bpf" and path[1] != "fs"]
 
 
