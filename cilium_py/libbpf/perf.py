@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
-from collections.abc import Callable
 from ctypes import c_int32, c_uint32, c_uint64
 
 from cilium_py.libbpf.checkers import failure
+from cilium_py.libbpf.syscall import syscall
 
 PERF_TYPE_SOFTWARE = 1
 PERF_COUNT_SW_BPF_OUTPUT = 10
@@ -59,18 +58,11 @@ class perf_event_attr(ctypes.Structure):
     )
 
 
-@functools.cache
-def _syscall() -> Callable[..., int]:
-    function = ctypes.CDLL(None, use_errno=True).syscall
-    function.restype = ctypes.c_long
-    return function
-
-
 def perf_event_open(attributes: perf_event_attr, cpu: int) -> int:
     """Open an event for every process on one CPU; return its fd."""
     number = _NUMBERS[os.uname().machine]
     attributes.size = ctypes.sizeof(attributes)
-    fd = _syscall()(number, ctypes.byref(attributes), -1, cpu, -1, PERF_FLAG_FD_CLOEXEC)
+    fd = syscall()(number, ctypes.byref(attributes), -1, cpu, -1, PERF_FLAG_FD_CLOEXEC)
     if fd < 0:
         raise failure(ctypes.get_errno(), f"perf_event_open on CPU {cpu}")
     return int(fd)

@@ -56,7 +56,8 @@ class link_create(ctypes.Structure):
 
 
 @functools.cache
-def _syscall() -> Callable[..., int]:
+def syscall() -> Callable[..., int]:
+    """The C library's function: a number and arguments as ctypes values; -1 and errno where the kernel refuses."""
     function = ctypes.CDLL(None, use_errno=True).syscall
     function.restype = ctypes.c_long
     return function
@@ -65,7 +66,7 @@ def _syscall() -> Callable[..., int]:
 def bpf(command: int, attributes: ctypes.Structure, operation: str) -> int:
     """Issue one command; return what it returns, an fd or 0."""
     number = _NUMBERS[os.uname().machine]
-    result = _syscall()(number, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
+    result = syscall()(number, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
     if result < 0:
         raise failure(ctypes.get_errno(), operation)
     return int(result)
