@@ -116,9 +116,10 @@ DIGITS = "1" * 5000
 
 
 @pytest.mark.parametrize("line", [
-    "endpoint get {}", "endpoint log {}", "endpoint regenerate {}", "endpoint config 1 Debug={}", "ct list --service {}",
-    "ct list --backend {}", "ct list --limit {}", "ct get 10.0.0.1:{} 10.0.0.2:1", "bpf policy add {} ingress 1",
-    "version -o jsonpath={{[{}]}}", "version -o jsonpath={{[0:-]}}", "version -o jsonpath={{[-:]}}",
+    "endpoint get {}", "endpoint log {}", "endpoint regenerate {}", "endpoint config 1 Debug={}",
+    "ct list --service {}", "ct list --backend {}", "ct list --limit {}", "ct get 10.0.0.1:{} 10.0.0.2:1",
+    "bpf policy add {} ingress 1", "version -o jsonpath={{[{}]}}", "version -o jsonpath={{[0:-]}}",
+    "version -o jsonpath={{[-:]}}",
 ])  # fmt: skip
 def test_no_number_is_a_traceback(tmp_path: Path, line: str) -> None:
     code, out, err = call("--bpf-root", str(tmp_path), "--state-dir", str(tmp_path), *line.format(DIGITS).split())
