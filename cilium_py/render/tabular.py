@@ -27,16 +27,8 @@ def lines(
 
     An error while reading comes after the lines of what was read before it; there are none if that is nothing.
     """
-    failure: Exception | None = None
-    longest = [0] * len(titles)
     with Spool[list[tuple[str, ...]]]() as body:
-        try:
-            for chunk in chunks(map(tuple, rows)):
-                columns = zip(longest, zip(*chunk, strict=True), strict=False)
-                longest = [max(most, *map(len, cells)) for most, cells in columns]
-                body.add(chunk)
-        except READING as error:
-            failure = error
+        longest, failure = spooled(body, rows, len(titles))
         if len(body) or (titles_when_empty and failure is None):
             widths = widths_of(titles, longest, padded)
             yield title_line(titles, widths, padded)
@@ -46,6 +38,22 @@ def lines(
                     yield line % row
     if failure is not None:
         raise failure
+
+
+def spooled(
+    body: Spool[list[tuple[str, ...]]], rows: Iterable[Sequence[str]], columns: int
+) -> tuple[list[int], Exception | None]:
+    """Fill the spool with rows; the length of each column's longest cell, and what ended the reading, if anything."""
+    longest = [0] * columns
+    try:
+        for chunk in chunks(map(tuple, rows)):
+            longest = [
+                max(most, *map(len, cells)) for most, cells in zip(longest, zip(*chunk, strict=True), strict=False)
+            ]
+            body.add(chunk)
+    except READING as error:
+        return longest, error
+    return longest, None
 
 
 def padded_cells(titles: Sequence[str], padded: str) -> int:

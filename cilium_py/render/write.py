@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, TypeVar
 
-from cilium_py.render import rowyaml, tabular
+from cilium_py.render import grid, rowyaml, tabular
 from cilium_py.render.output import Output
 from cilium_py.render.rowjson import encoded, writer
 from cilium_py.render.stream import chunks, collected
@@ -135,4 +135,4 @@ def pieces_of(form: str, rows: Iterable[R], row: type[R], text: Table[R] | Line[
 def _table(stream: BinaryIO, rows: Iterable[R], row: type[R]) -> None:
     titles = [name.upper().replace("_", " ") for name, _ in converters(row)]
     cells = ([_cell(value) for value in as_object(item).values()] for item in rows)
-    _lines(stream, tabular.lines(titles, cells, padded="none"))
+    _lines(stream, grid.lines(titles, cells))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-HEAVY = ("numpy", "rich", "pyroute2", "yaml", "asyncio", "http")
+HEAVY = ("numpy", "rich", "pyroute2", "yaml", "tabulate", "asyncio", "http")
 
 
 def packages_on_disk() -> set[str]:
