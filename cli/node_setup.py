@@ -20,7 +20,6 @@ LEAST_PODS = 4
 
 @click.command()
 @click.option("--name", metavar="NAME", help="name of the node [the host's]")
-@click.option("--device", metavar="NAME", default="", help="interface that leads to the other nodes")
 @click.option("--ip", "ipv4", metavar="IPV4", callback=address(IPv4Address), help="the node's IPv4 address")
 @click.option("--pods", metavar="CIDR", help="IPv4 range of its endpoints; the last but one is its router")
 @click.option("--ipv6", metavar="IPV6", callback=address(IPv6Address), help="the node's IPv6 address")
@@ -33,7 +32,6 @@ LEAST_PODS = 4
 def init(
     where: Settings,
     name: str | None,
-    device: str,
     ipv4: IPv4Address | None,
     pods: str | None,
     ipv6: IPv6Address | None,
@@ -46,7 +44,7 @@ def init(
     Forwarding is switched on and reverse path filtering off. Asking again completes what was cut short.
 
     \b
-    cilium-py node init --ip 192.0.2.10 --pods 10.244.7.0/24 --device eth0
+    cilium-py node init --ip 192.0.2.10 --pods 10.244.7.0/24
     """
     from cilium_py.node import setup
 
@@ -54,7 +52,6 @@ def init(
         name=checked_name(name or socket.gethostname()),
         ipv4=_family4(ipv4, pods),
         ipv6=_family6(ipv6, pods6),
-        device=device,
         mtu=mtu,
         attach=attach,
     )

@@ -46,6 +46,7 @@ def up(plan: Lab, progress: Callable[[str], None] = silent) -> Lab:
             return _make(plan, progress)
         except BaseException:
             teardown.remove(plan)
+            teardown.give_up(plan.lock)
             raise
 
 
@@ -83,7 +84,6 @@ def _make_node(plan: Lab, wire: NetNamespace, name: str, site: Site) -> NodeConf
         name=name,
         ipv4=site.ipv4 if plan.ipv4 else None,
         ipv6=site.ipv6 if plan.ipv6 else None,
-        device=network.UPLINK,
         netns=namespace.name,
         identities=str(plan.identities),
         roster_directory=str(plan.roster),

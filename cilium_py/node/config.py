@@ -1,10 +1,10 @@
-"""What a node is: its name, addresses, pod ranges and devices, kept in its state directory."""
+"""What a node is: its name, addresses, pod ranges and router devices, kept in its state directory."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -53,9 +53,6 @@ class NodeConfig:
     name: str
     ipv4: Family4 | None = None
     ipv6: Family6 | None = None
-    device: str = ""
-    """The interface that leads to the other nodes."""
-    device_index: int = 0
     host_index: int = 0
     host_mac: bytes = bytes(6)
     net_index: int = 0
@@ -121,6 +118,10 @@ class NodeConfig:
 
     @classmethod
     def load(cls, paths: NodePaths) -> Self:
+        """Read what `save` wrote, here or in another version, whose other fields are left alone.
+
+        Raises NodeMissing, or CiliumPyError if it is something else.
+        """
         path = paths.state_dir / FILE
         try:
             document = json.loads(path.read_text())
@@ -132,16 +133,10 @@ class NodeConfig:
         except ValueError as error:
             raise CiliumPyError(f"{path}: not a node: {error}") from error
         try:
-            return state.checked(
-                cls(
-                    **{
-                        **document,
-                        "ipv4": _family4(document["ipv4"]),
-                        "ipv6": _family6(document["ipv6"]),
-                        "host_mac": bytes.fromhex(document["host_mac"]),
-                    }
-                )
-            )
+            known = {each.name: document[each.name] for each in fields(cls) if each.name in document}
+            known["ipv4"], known["ipv6"] = _family4(document["ipv4"]), _family6(document["ipv6"])
+            known["host_mac"] = bytes.fromhex(document["host_mac"])
+            return state.checked(cls(**known))
         except (KeyError, TypeError, ValueError) as error:
             raise CiliumPyError(f"{path}: not a node: {error}") from error
 

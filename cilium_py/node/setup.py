@@ -99,14 +99,7 @@ def _make_devices(socket: IPRoute, node: NodeConfig) -> NodeConfig:
         route.put_unreachable(socket, family.pods)
     for setting in _forwarding(node):
         sysctl.write(*setting)
-    device_index = link.get(socket, node.device).index if node.device else 0
-    return replace(
-        node,
-        host_index=host.index,
-        host_mac=host.mac,
-        net_index=link.get(socket, NET_DEVICE).index,
-        device_index=device_index,
-    )
+    return replace(node, host_index=host.index, host_mac=host.mac, net_index=link.get(socket, NET_DEVICE).index)
 
 
 def _quiet(name: str) -> None:
