@@ -22,16 +22,21 @@ GRACE_SECONDS = 2.0
 def down(root: Path) -> bool:
     """Remove the lab below the root, complete or not; False if there is none."""
     lock = Lab(root).lock
-    if not root.exists():
+    if not root.exists() and not lock.exists():
         return False
     with state.locked(lock):
         lab = Lab.find(root)
         if lab is not None:
             remove(lab)
-        lock.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        root.parent.rmdir()
+        give_up(lock)
     return lab is not None
+
+
+def give_up(lock: Path) -> None:
+    """Remove the lock that we hold, and the directory around it if nothing else is there."""
+    lock.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        lock.parent.rmdir()
 
 
 def remove(lab: Lab) -> None:
