@@ -23,12 +23,12 @@ def integer(text: str) -> int:
     return number(text.replace("_", ""), "a number", MOST)
 
 
-def decimal(text: str) -> float:
-    """0.95, 95% or a whole number. Raises WrongUsage."""
+def decimal(field: Field, text: str) -> float:
+    """0.95, 95% or a whole number; of a field in percent, 95 is 95%. Raises WrongUsage."""
     plain, percent = text.removesuffix("%"), text.endswith("%")
     if not re.fullmatch(r"\d{1,18}(\.\d{1,9})?", plain):
         raise WrongUsage(f"{text!r} is not a number", "give one like 0.95 or 95%")
-    return float(plain) / 100 if percent else float(plain)
+    return float(plain) / 100 if percent and not field.name.endswith("_percent") else float(plain)
 
 
 def network(text: str) -> tuple[bytes, int]:
@@ -47,7 +47,7 @@ def compared(field: Field, operator: Operator, text: str) -> Node:
         case Kind.NUMBER:
             return Compare(field, operator, integer(text))
         case Kind.DECIMAL:
-            return Compare(field, operator, decimal(text))
+            return Compare(field, operator, decimal(field, text))
         case Kind.TIME:
             return Compare(field, operator, seconds(text))
         case _ if ordered:
@@ -66,7 +66,7 @@ def one_of(field: Field, text: str) -> Node:
                 raise WrongUsage(f"{text!r} is an empty range", "give the smaller number first")
             return all_of(Compare(field, ">=", integer(least)), Compare(field, "<=", integer(most)))
         case Kind.DECIMAL:
-            return Compare(field, "==", decimal(text))
+            return Compare(field, "==", decimal(field, text))
         case Kind.TIME:
             return Compare(field, "==", seconds(text))
         case Kind.TEXT:

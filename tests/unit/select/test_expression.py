@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cilium_py.errors import WrongUsage
+from cilium_py.health.history import Summary
 from cilium_py.maps import ct, ipcache, nat
 from cilium_py.schema.text import parse_ip
 from cilium_py.select.expression import parse
@@ -112,3 +113,8 @@ def test_nothing_typed_is_a_traceback(text: str) -> None:
     for fields in (FIELDS, fields_of(nat.Row, nat.MAP.derived), fields_of(ipcache.Row)):
         with suppress(WrongUsage):
             parse(text, fields)
+
+
+def test_a_field_in_percent_takes_percent() -> None:
+    fields = fields_of(Summary)
+    assert parse("loss_percent > 50%", fields) == parse("loss_percent > 50", fields)
