@@ -13,20 +13,28 @@ from cilium_py.schema import Table, duration
 
 
 class PathRow(NamedTuple):
-    """One path. Times are nanoseconds; `icmp` and `http` are ok, unknown, or how the probe failed."""
+    """One path."""
 
     node: str
     type: str
+    """node, or endpoint for its health endpoint."""
     rank: str
+    """primary, or secondary."""
     ip: str
     state: str
+    """reachable, unreachable or unknown."""
     icmp: str
+    """ok, unknown, or how the probe failed; http likewise."""
     icmp_ns: int
+    """Round-trip time; 0 of a probe that failed or was not made."""
     http: str
     http_ns: int
     mtu: int
+    """Size of the large echo; 0 if none was sent."""
     loses_large: bool
+    """Whether small echoes come back and large ones do not."""
     last_probed: str
+    """RFC 3339."""
 
 
 HISTORY = Table[Summary](

@@ -25,12 +25,14 @@ LOCAL = 1
 
 
 class IdentityRow(NamedTuple):
-    """An identity; its kind is reserved, endpoint or cidr. The count is that of this node's endpoints."""
+    """An identity."""
 
     identity: int
     labels: list[str]
     kind: str
+    """reserved, endpoint or cidr."""
     endpoints: int
+    """How many of this node's endpoints have it."""
 
 
 SUBJECT = Subject("identity", IdentityRow)

@@ -26,13 +26,15 @@ from cilium_py.schema.text import ip
 
 
 class NodeRow(NamedTuple):
-    """One node; `local` is the one that the list belongs to."""
+    """One node."""
 
     name: str
     local: bool
+    """Whether it is the node that is asked."""
     ipv4: Packed | None
     ipv6: Packed | None
     health_ipv4: Packed | None
+    """Address of its health endpoint, as the next."""
     health_ipv6: Packed | None
     secondary: list[str]
 

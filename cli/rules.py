@@ -32,27 +32,32 @@ SHORTEST_PAUSE = 0.05
 
 
 class RuleRow(NamedTuple):
-    """A rule: how many sections allow and deny in each direction, and which directions it closes by default."""
+    """A rule."""
 
     rule: int
     name: str
     selects: str
     ingress: int
+    """How many sections allow; the next three likewise."""
     ingress_deny: int
     egress: int
     egress_deny: int
     default_deny: list[str]
+    """Directions that it closes by default."""
     labels: list[str]
     description: str
 
 
 class SelectorRow(NamedTuple):
-    """A selector of peers, the rules that use it, and the identities it selects now. Identity 0 is anyone."""
+    """A selector of peers."""
 
     selector: str
     labels: list[str]
+    """Of the rules that use it."""
     users: int
+    """How many rules use it."""
     identities: list[int]
+    """What it selects now; 0 is anyone."""
 
 
 RULES = Table[RuleRow](

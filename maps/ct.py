@@ -166,15 +166,19 @@ class Entry12(Struct):
 class Row(NamedTuple):
     protocol: str
     direction: str
+    """OUT of what leaves an endpoint, IN of what enters one, SVC of the choice of a backend."""
     source: Address
     source_port: int
     destination: Address
     destination_port: int
     related: bool
+    """Of ICMP errors about a connection."""
     expires: int
+    """In the clock of conntrack: seconds of CLOCK_MONOTONIC, or jiffies; so are the two reports."""
     packets: int
     bytes: int
     rx_flags_seen: int
+    """TCP flags as bits, of what the endpoint received; `tx` of what it sent."""
     last_rx_report: int
     tx_flags_seen: int
     last_tx_report: int

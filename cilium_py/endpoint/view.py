@@ -14,11 +14,12 @@ from .status import Condition, policy_words
 
 
 class EndpointRow(NamedTuple):
-    """One endpoint. The policy words are Enabled, Disabled, Disabled (Audit), or - where a recording does not say."""
+    """One endpoint."""
 
     endpoint: int
     name: str
     policy_ingress: str
+    """Enabled, Disabled, Disabled (Audit), or - where a recording does not say; so is the next."""
     policy_egress: str
     identity: int
     labels: list[str]

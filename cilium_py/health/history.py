@@ -14,7 +14,7 @@ LOST = -1
 
 
 class Summary(NamedTuple):
-    """The last probes of one address by one protocol. Times are nanoseconds, 0 if no probe was answered."""
+    """The last probes of one address by one protocol."""
 
     node: str
     type: str
@@ -25,8 +25,10 @@ class Summary(NamedTuple):
     lost: int
     loss_percent: float
     p50_ns: int
+    """Median of the round-trip times; 0 if no probe was answered, as the 95th percentile is."""
     p95_ns: int
     last_failure: str
+    """RFC 3339; empty if there was none."""
     reason: str
 
 

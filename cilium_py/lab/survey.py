@@ -16,12 +16,14 @@ class Part(NamedTuple):
 
     name: str
     kind: str
+    """node or pod."""
     node: str
     endpoint: int | None
     ipv4: str
     ipv6: str
     netns: str
     processes: int
+    """How many run in its namespace."""
 
 
 def parts(lab: Lab) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""Field tables of docs/offline.md and docs/explain.md: `python -m tests.unit.explain.test_docs` writes them anew."""
+"""Field tables of the pages beside docs/scripting.md: `python -m tests.unit.test_fields` writes them anew."""
 
 from __future__ import annotations
 
@@ -7,15 +7,26 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from cilium_py.cli.health import Summary
+from cilium_py.cli.health_rows import PathRow
+from cilium_py.cli.identity import IdentityRow
+from cilium_py.cli.node import NodeRow
+from cilium_py.cli.rules import RuleRow, SelectorRow
 from cilium_py.cli.snapshot import Row as SavedMap
+from cilium_py.endpoint.view import EndpointRow
 from cilium_py.explain.attach import Attached, Finding
 from cilium_py.explain.cost import Cost
 from cilium_py.explain.flows import Flow
 from cilium_py.explain.nat import PortUse, Problem, TableHealth
+from cilium_py.lab.survey import Part
 from cilium_py.snapshot.diff import Change, Count
 from tests.unit.test_reference import DOCS, docstrings, kind
 
 ROWS: dict[str, dict[str, type[Any]]] = {
+    "endpoints.md": {"endpoint list": EndpointRow},
+    "policy.md": {"policy list": RuleRow, "policy selectors": SelectorRow, "identity list": IdentityRow},
+    "health.md": {"health status": PathRow, "health history": Summary, "node list": NodeRow},
+    "lab.md": {"lab status": Part},
     "offline.md": {"snapshot list": SavedMap, "snapshot diff": Change, "snapshot diff --count": Count},
     "explain.md": {
         "flow list": Flow, "nat doctor, tables": TableHealth, "nat doctor, problems": Problem,
@@ -39,7 +50,7 @@ def renewed(page: str) -> str:
 
 @pytest.mark.parametrize("page", ROWS)
 def test_fields_are_up_to_date(page: str) -> None:
-    assert (DOCS / page).read_text() == renewed(page), "run: python -m tests.unit.explain.test_docs"
+    assert (DOCS / page).read_text() == renewed(page), "run: python -m tests.unit.test_fields"
 
 
 if __name__ == "__main__":
