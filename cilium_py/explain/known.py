@@ -20,33 +20,18 @@ from cilium_py.node.runtime import Clock
 from cilium_py.paths import NodePaths
 from cilium_py.policy.identities import Identities
 from cilium_py.schema import MapDef, Source
+from cilium_py.schema.remembered import Remembered
 from cilium_py.schema.text import ip, unmapped
 from cilium_py.schema.timestamp import NS, rfc3339
 from cilium_py.table import Family, OpenTable, open_source
 
 R = TypeVar("R", bound=tuple[Any, ...])
-K = TypeVar("K")
-V = TypeVar("V")
 Party: TypeAlias = tuple[int | None, list[str], int | None]
 """Identity, labels, endpoint."""
 NEVER = 0xFFFFFFFF
 HELD = 1 << 14
 """Answers about addresses and times that are remembered."""
 SECONDS = len("2026-11-23T17:05:")
-
-
-class Remembered(dict[K, V]):
-    """Answers by what was asked; lighter than an LRU cache, which has a chain to mend with every question."""
-
-    def __init__(self, answer: Callable[[K], V]) -> None:
-        super().__init__()
-        self._answer = answer
-
-    def __missing__(self, asked: K) -> V:
-        if len(self) >= HELD:
-            self.clear()
-        found = self[asked] = self._answer(asked)
-        return found
 
 
 class Moment:
@@ -59,7 +44,7 @@ class Moment:
         self._now = now
         self._began = None if wall is None or now is None else int(wall) - now
         """When the clock was at 0, in seconds since 1970."""
-        self._minutes: Remembered[int, str] = Remembered(lambda minute: rfc3339(60 * minute * NS))
+        self._minutes: Remembered[int, str] = Remembered(lambda minute: rfc3339(60 * minute * NS), HELD)
 
     def times(self, expires: int) -> tuple[int | None, str | None]:
         """Of the time at which an entry expires: (seconds left, RFC 3339); None for what never does or is not known."""
@@ -90,7 +75,7 @@ class Known:
         self._unread: dict[str, CiliumPyError] = {}
         self.labels_of = cache(self._labels_of)
         """The labels of an identity, in a list that nobody changes."""
-        self.parties: Remembered[tuple[bytes | None, int], Party] = Remembered(self._party)
+        self.parties: Remembered[tuple[bytes | None, int], Party] = Remembered(self._party, HELD)
         """Of an address, and the identity that it is known by or 0: the identity, its labels, and the endpoint."""
         self.identity = lru_cache(HELD)(self._in_ipcache)
         """What the programs take an address for: that of the longest prefix in the ipcache, or else the world's."""

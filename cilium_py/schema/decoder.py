@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from cilium_py.schema.fields import Int
@@ -23,6 +23,7 @@ from cilium_py.schema.form import (
 )
 from cilium_py.schema.kind import Kind
 from cilium_py.schema.mapdef import Layout
+from cilium_py.schema.remembered import Remembered
 from cilium_py.schema.struct import Member, Struct, swap
 from cilium_py.schema.text import flag_names
 from cilium_py.schema.timestamp import seconds
@@ -96,20 +97,6 @@ class _Said(dict[int, str]):
         return str(number)
 
 
-class _Listed(dict[int, list[str]]):
-    """Number -> the names of its bits, made once: the list is shared, nobody changes it."""
-
-    def __init__(self, names: Mapping[int, str]) -> None:
-        super().__init__()
-        self.names = names
-
-    def __missing__(self, number: int) -> list[str]:
-        if len(self) == MOST_LISTS:
-            self.clear()
-        self[number] = flag_names(number, self.names)
-        return self[number]
-
-
 class _Writer:
     """Columns as Python source; `known` are the names that the source uses."""
 
@@ -128,7 +115,8 @@ class _Writer:
             case Name(field, names):
                 return f"{self.constant(_Said(names))}[{self.field(field)}]"
             case Names(field, names):
-                return f"{self.constant(_Listed(names))}[{self.field(field)}]"
+                listed = Remembered(partial(flag_names, names=names), MOST_LISTS)
+                return f"{self.constant(listed)}[{self.field(field)}]"
             case Prefixed(address, length):
                 return f"({self.field(address)}, {self.field(length)})"
             case Sum(fields):

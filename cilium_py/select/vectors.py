@@ -16,6 +16,7 @@ from cilium_py.schema import Int, form
 from cilium_py.schema.decoder import Decoder, member_of
 from cilium_py.schema.derived import FAMILIES, AddressFamily, Summary
 from cilium_py.schema.fields import Raw
+from cilium_py.schema.remembered import Remembered
 from cilium_py.schema.text import flag_names
 from cilium_py.schema.timestamp import seconds
 from cilium_py.select.fields import Field
@@ -31,7 +32,7 @@ def vector_of(field: Field, decoder: Decoder[Any]) -> Vector | None:
     structs = {"key": decoder.key, "value": decoder.value}
     columns = decoder.every_column()
     if isinstance(field.derived, Summary):
-        known = _Summaries(field.derived, decoder.row)
+        known = _summaries(field.derived, decoder.row)
         vectors = [_vector(columns[name], structs) for name in field.derived.needs]
         return lambda batch: map(known.__getitem__, zip(*(vector(batch) for vector in vectors), strict=True))
     if isinstance(field.derived, AddressFamily):
@@ -44,22 +45,15 @@ def vector_of(field: Field, decoder: Decoder[Any]) -> Vector | None:
     return _vector(columns[field.name], structs) if field.derived is None else None
 
 
-class _Summaries(dict[tuple[Any, ...], str]):
+def _summaries(summary: Summary[Any], row: type[tuple[Any, ...]]) -> Remembered[tuple[Any, ...], str]:
     """Values of the fields that a summary needs -> the summary."""
+    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
+    blank = dict.fromkeys(names)
 
-    def __init__(self, summary: Summary[Any], row: type[tuple[Any, ...]]) -> None:
-        super().__init__()
-        self._summary = summary
-        self._row = row
-        names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
-        self._blank = dict.fromkeys(names)
+    def of(values: tuple[Any, ...]) -> str:
+        return summary.of(row(**{**blank, **dict(zip(summary.needs, values, strict=True))}))
 
-    def __missing__(self, values: tuple[Any, ...]) -> str:
-        if len(self) == MOST_SUMMARIES:
-            self.clear()
-        needed = zip(self._summary.needs, values, strict=True)
-        self[values] = said = self._summary.of(self._row(**{**self._blank, **dict(needed)}))
-        return said
+    return Remembered(of, MOST_SUMMARIES)
 
 
 def _vector(column: form.Column, structs: Structs) -> Vector:
