@@ -1,16 +1,13 @@
-"""A row as an item of a YAML list, by a function made for its type: the text that PyYAML has for it, far sooner."""
+"""A row as an item of a YAML list: the text that PyYAML has for it, far sooner."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache, lru_cache
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-from cilium_py.render.values import MARKED, converters
-
-Writer = Callable[[Any], str]
+from cilium_py.render.rowtext import Forms, Writer, row_writer
+from cilium_py.render.values import Converter
 
 PLAIN = re.compile(r"\d+\.\d+\.\d+\.\d+([/:]\d+)?|[a-f][0-9a-f:]*[0-9a-f](/\d+)?")
 """Addresses and prefixes that cannot be read as anything but text: there are too many to remember each."""
@@ -28,35 +25,16 @@ def dumped(document: Any) -> str:
 @cache
 def writer(row: type[tuple[Any, ...]]) -> Writer:
     """Writes rows of a type as mappings in a list, their keys the field names in order."""
-    hints = get_type_hints(row, include_extras=True)
-    fields = converters(row)
-    template = "- " + "\n  ".join(f"{_scalar(name)}:%s" for name, _ in fields) + "\n"
-    writers = tuple(_writer(hints[name], convert) for name, convert in fields)
-
-    def item(value: Any) -> str:
-        return template % tuple([write(field) for write, field in zip(writers, value, strict=True)])
-
-    return item
+    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
+    return row_writer(row, "- " + "\n  ".join(f"{_scalar(name)}:%s" for name in names) + "\n", FORMS)
 
 
-def _writer(hint: Any, convert: Callable[[Any], Any] | None) -> Writer:
-    """What stands behind the colon."""
-    if get_origin(hint) in (Union, UnionType):
-        [plain] = [option for option in get_args(hint) if option is not NoneType]
-        write = _writer(plain, convert)
-        return lambda value: " null" if value is None else write(value)
-    if hint is int:
-        return lambda value: f" {value}"
-    if hint is bool:
-        return lambda value: " true" if value else " false"
-    if hint is str:
-        return lambda value: f" {_text(value)}"
-    if any(hint == mark for mark, _ in MARKED):
-        assert convert is not None
-        return lambda value: f" {_text(convert(value))}"
-    if hint == list[str]:
-        return _list
-    return lambda value: _member(value if convert is None else convert(value))
+def _word(text: str) -> str:
+    return f" {_text(text)}"
+
+
+def _marked(convert: Converter) -> Writer:
+    return lambda value: f" {_text(convert(value))}"
 
 
 def _list(values: list[str]) -> str:
@@ -74,3 +52,7 @@ def _scalar(text: str) -> str:
 
 def _member(value: Any) -> str:
     return dumped([{"k": value}])[len("- k:") : -1]
+
+
+# What stands behind the colon.
+FORMS = Forms(" null", " false", " true", " {}".format, _word, _marked, _list, _member)
