@@ -80,7 +80,7 @@ def write_text(texts: Iterable[str]) -> None:
 @output_option
 @settings
 def get(where: Settings, sha: str, output: str | None) -> None:
-    """Print the header that a template was configured with; -o json prints it as data.
+    """Print the header that a template was configured with, by the whole hash; -o json prints it as data.
 
     \b
     cilium-py bpf sha get 3f2a9c

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import click
 import pytest
 
 from cilium_py.cli.bpf import definitions
@@ -20,6 +21,7 @@ from cilium_py.cli.multicast import SubscriberRow
 from cilium_py.node.mounts import Mount
 from cilium_py.node.templates import TemplateUse
 from cilium_py.schema import Address, Mac, MapDef, Prefix
+from tests.unit.cli.test_tree import command_at
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BY_HAND: dict[str, type[Any]] = {
@@ -49,7 +51,8 @@ def fields() -> str:
     parts = []
     for command, row in sorted(rows.items()):
         remarks = docstrings(row)
-        lines = [f"### `bpf {command}`" if command.endswith(("list", "show")) else f"### `bpf {command} list`", ""]
+        is_group = isinstance(command_at(("bpf", *command.split()))[0], click.Group)
+        lines = [f"### `bpf {command} list`" if is_group else f"### `bpf {command}`", ""]
         lines += ["| field | type | |", "|---|---|---|"]
         hints = get_type_hints(row, include_extras=True)
         lines += [f"| `{name}` | {kind(hints[name])} | {remarks.get(name, '')} |" for name in row._fields]
