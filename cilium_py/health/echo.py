@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
+from cilium_py.net.checksum import checksum
+
 SO_TIMESTAMPNS = 35
 SOL_RAW, ICMP_FILTER, ICMP6_FILTER = 255, 1, 1
 IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_MTU = 10, 2, 14
@@ -200,15 +202,6 @@ class LargeLost(OSError):
     def __init__(self, size: int) -> None:
         super().__init__(f"no answer to {size} bytes, the MTU that the path is said to have")
         self.size = size
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum."""
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total >> 16) + (total & 0xFFFF)
-    return ~(total + (total >> 16)) & 0xFFFF
 
 
 def _open(family: Family) -> tuple[socket.socket, bool]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
+from cilium_py.net.checksum import checksum
+
 from . import ports
 from .ports import ICMP, ICMPV6, L4, exactly
 
@@ -68,11 +70,3 @@ class Packet:
 def echo_request(destination: Address) -> tuple[int, int]:
     """Protocol and type of a ping to this address."""
     return (ICMP, ECHO_REQUEST) if destination.version == 4 else (ICMPV6, ECHO_REQUEST6)
-
-
-def checksum(data: bytes) -> int:
-    words: tuple[int, ...] = struct.unpack(f">{(len(data) + 1) // 2}H", data + bytes(len(data) % 2))
-    total = sum(words)
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

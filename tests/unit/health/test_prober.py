@@ -15,7 +15,7 @@ import pytest
 from cilium_py.errors import CiliumPyError
 from cilium_py.health import pidfile, unit
 from cilium_py.health.detach import detach
-from cilium_py.health.echo import Echo, checksum
+from cilium_py.health.echo import Echo
 from cilium_py.health.metrics import LATENCY, STATUS, Metrics
 from cilium_py.health.prober import Manner, Prober
 from cilium_py.health.responder import ROUTES
@@ -23,6 +23,7 @@ from cilium_py.health.schedule import Schedule
 from cilium_py.health.targets import Target, targets
 from cilium_py.health.verdict import State, of_path
 from cilium_py.health.webserver import WebServer
+from cilium_py.net.checksum import checksum
 from cilium_py.node.roster import KnownNode
 from cilium_py.paths import NodePaths
 from tests.unit.health.test_http import free_port

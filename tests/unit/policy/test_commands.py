@@ -13,10 +13,11 @@ from click.testing import CliRunner, Result
 
 from cilium_py.cli.main import cilium_py, run
 from cilium_py.errors import WrongUsage
+from cilium_py.net.checksum import checksum
 from cilium_py.node.config import Family4, NodeConfig
 from cilium_py.paths import NodePaths
 from cilium_py.policy import document, parse, repository
-from cilium_py.policy.packet import Packet, checksum
+from cilium_py.policy.packet import Packet
 from cilium_py.policy.repository import Repository
 from cilium_py.policy.trace import parse_target
 
