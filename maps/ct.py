@@ -66,6 +66,9 @@ CtFlags12: TypeAlias = Annotated[
     )),
 ]  # fmt: skip
 
+NEVER = 0xFFFFFFFF
+"""The lifetime of an entry that no garbage collection removes."""
+
 FLAG_NAMES = {
     1 << 0: "RxClosing", 1 << 1: "TxClosing", 1 << 2: "Nat64", 1 << 3: "LBLoopback", 1 << 4: "SeenNonSyn",
     1 << 5: "NodePort", 1 << 6: "ProxyRedirect", 1 << 7: "DSRInternal", 1 << 8: "FromL7LB", 1 << 10: "FromTunnel",

@@ -15,6 +15,7 @@ range of ports is one entry where it is a power of two. Packets and bytes are co
 
 from typing import Annotated, NamedTuple, TypeAlias
 
+from cilium_py.maps.auth import type_name
 from cilium_py.schema import (
     Bits,
     GoField,
@@ -44,7 +45,6 @@ STATIC_BITS, PROTOCOL_BITS, FULL_BITS = 40, 8, 24
 DENY, PREFIX_SHIFT, EXPLICIT_AUTH = 1, 3, 0x80
 UNCOUNTED = (1 << 64) - 1
 """What cilium-dbg's JSON has for packets and bytes that nobody counted."""
-AUTH_TYPES = {0: "disabled", 1: "spire", 2: "test-always-fail"}
 DIRECTIONS = {0: "ingress", 1: "egress"}
 
 Direction: TypeAlias = Annotated[int, Int("B", 1), Bits((("egress", 1),))]
@@ -195,7 +195,7 @@ def _base(
         prefix_length=bits,
         proxy_port=proxy_port or None,
         proxy_port_priority=priority,
-        auth_type=AUTH_TYPES.get(auth, f"Unknown-auth-type-{auth}"),
+        auth_type=type_name(auth),
         auth_explicit=explicit,
         bytes=size,
         packets=packets,

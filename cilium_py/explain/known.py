@@ -13,6 +13,7 @@ from cilium_py.bpf.directory import Pins
 from cilium_py.endpoint import store
 from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, Partial
 from cilium_py.maps import endpoint, ipcache, lb_backends, lb_revnat, lb_services
+from cilium_py.maps.ct import NEVER
 from cilium_py.node import runtime
 from cilium_py.node.config import FILE, WORLD, WORLD_IPV4, WORLD_IPV6, NodeConfig
 from cilium_py.node.identity import RESERVED
@@ -28,7 +29,6 @@ from cilium_py.table import Family, OpenTable, open_source
 R = TypeVar("R", bound=tuple[Any, ...])
 Party: TypeAlias = tuple[int | None, list[str], int | None]
 """Identity, labels, endpoint."""
-NEVER = 0xFFFFFFFF
 HELD = 1 << 14
 """Answers about addresses and times that are remembered."""
 SECONDS = len("2026-11-23T17:05:")

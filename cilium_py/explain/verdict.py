@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from cilium_py.endpoint import store
 from cilium_py.errors import CiliumPyError, MapMissing
-from cilium_py.maps.policy import AUTH_TYPES, Row
+from cilium_py.maps.auth import AUTH_TYPES
+from cilium_py.maps.policy import Row
 from cilium_py.policy import entries
 from cilium_py.policy.mapstate import ANYONE
 from cilium_py.policy.ports import L4, exactly

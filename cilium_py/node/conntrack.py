@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from cilium_py.errors import MapMissing
 from cilium_py.maps import nat
-from cilium_py.maps.ct import TUPLE_IN, TUPLE_OUT, Key4
+from cilium_py.maps.ct import NEVER, TUPLE_IN, TUPLE_OUT, Key4
 from cilium_py.schema.decoder import member_of
 from cilium_py.table import OpenTable, open_source
 
 if TYPE_CHECKING:
     from cilium_py.bpf.batch import Batch
 
-NEVER = 0xFFFFFFFF
-"""The lifetime of an entry that no garbage collection removes."""
 DSR_INTERNAL = 1 << 7
 TRANSLATED = member_of(nat.Entry4, "to_saddr").offset
 """Where a mapping has the address, and after it the port, that a connection is translated to."""

@@ -14,7 +14,6 @@ from cilium_py.node import conntrack
 from cilium_py.table import open_source
 
 POD, PEER, NODE, OTHER = (bytes([10, 0, 0, last]) for last in (1, 2, 3, 4))
-NEVER = 0xFFFFFFFF
 
 
 def flow(sport: int, flags: int = ct.TUPLE_OUT) -> ct.Key4:
@@ -83,7 +82,7 @@ def test_mappings_go_with_their_connections(pins: Path) -> None:
 @pytest.mark.parametrize("has_nat", [False, True])
 @pytest.mark.parametrize("keep_static", [False, True])
 def test_more_than_a_batch(pins: Path, has_nat: bool, keep_static: bool) -> None:
-    table = {flow(sport).pack(): ct.Entry(lifetime=NEVER if sport % 5 == 0 else 1).pack() for sport in range(10_000)}
+    table = {flow(sport).pack(): ct.Entry(lifetime=ct.NEVER if sport % 5 == 0 else 1).pack() for sport in range(10_000)}
     pinned(pins, CT, 56, table)
     pinned(pins, NAT, 40, translation(1, 1) if has_nat else {})
     with open_source(ct.GLOBAL[0], pins, read_only=False) as opened:
