@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Row(NamedTuple):
-    """A recorded map. `entries` is None for one of a type that has none to read."""
+    """A recorded map."""
 
     map: str
     id: int
@@ -40,8 +40,10 @@ class Row(NamedTuple):
     key_size: int
     value_size: int
     entries: int | None
+    """None for a map of a type that has none to read."""
     max_entries: int
     complete: bool
+    """Whether every entry was read; if not, the map changed too fast."""
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -109,12 +111,13 @@ def list_(where: Settings, file: Path, output: str | None) -> None:
     cilium-py snapshot list before.snap --where 'entries > 0' --sort entries:desc
     cilium-py snapshot list cilium-sysdump.zip -o json
     """
+    form = where.output(output)
     with recording(file) as opened:
         rows = [row_of(opened, name) for name in opened.names()]
         if isinstance(opened, Snapshot):
             about = opened.manifest.about
             say(f"taken {about.taken} on {about.host}, Linux {about.kernel}, of {about.bpf_root}")
-    list_rows(where, where.output(output), rows, Row, TEXT)
+    list_rows(where, form, rows, Row, TEXT)
 
 
 def row_of(opened: Recording, name: str) -> Row:

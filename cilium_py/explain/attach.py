@@ -20,6 +20,7 @@ class Finding(NamedTuple):
     """Something that is not as it should be."""
 
     severity: str
+    """error, warning or note."""
     kind: str
     device: str
     program: str
@@ -31,7 +32,9 @@ class Attached(NamedTuple):
 
     device: str
     hook: str
+    """ingress, egress, xdp, or that of a cgroup."""
     how: str
+    """tcx, tc, netkit, xdp or cgroup."""
     program: str
     program_id: int
     endpoint: int | None

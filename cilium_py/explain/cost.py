@@ -22,6 +22,7 @@ class Cost(NamedTuple):
     """Of the endpoint: namespace/name of its pod, or its container's name; empty where nobody knows."""
     program: str
     type: str
+    """The kernel's, such as sched_cls."""
     program_id: int
     runs: int
     runtime_ns: int

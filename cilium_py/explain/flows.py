@@ -42,6 +42,7 @@ class Flow(NamedTuple):
     nat_port: int | None
     related: bool
     state: str
+    """How far TCP has got: SYN-SENT, ESTABLISHED, CLOSING, CLOSED, RESET; empty of other protocols."""
     packets: int
     bytes: int
     remaining: int | None

@@ -58,6 +58,7 @@ class Problem(NamedTuple):
     """A translation that is not as it should be."""
 
     kind: str
+    """missing reverse, orphan reverse, mismatch or no connection."""
     protocol: str
     direction: str
     source: Address
@@ -67,6 +68,7 @@ class Problem(NamedTuple):
     to: Address
     to_port: int
     created: int
+    """In the clock of conntrack."""
 
 
 class Sharer(NamedTuple):
@@ -84,6 +86,7 @@ class PortUse(NamedTuple):
     used: int
     available: int
     pressure: float
+    """Used in proportion to available."""
     sources: list[Sharer]
     """Who uses most of them."""
 

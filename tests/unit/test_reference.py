@@ -74,14 +74,14 @@ def kind(hint: Any) -> str:
 
 
 def docstrings(row: type[Any]) -> dict[str, str]:
-    """Field -> the string below it in the source."""
+    """Field -> the string below it in the source, in the words of the machine formats."""
     [definition] = ast.parse(textwrap.dedent(inspect.getsource(row))).body
     assert isinstance(definition, ast.ClassDef)
     found = {}
     for field, below in zip(definition.body, definition.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
             assert isinstance(field.target, ast.Name)
-            found[field.target.id] = " ".join(str(below.value.value).split())
+            found[field.target.id] = re.sub(r"\bNone\b", "null", " ".join(str(below.value.value).split()))
     return found
 
 
