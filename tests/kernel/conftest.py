@@ -11,14 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.pins import mount_bpffs
+from cilium_py.cli.main import main
+from cilium_py.maps import ct
 from tests.conftest import IN_CI
+from tests.kernel.flows import CT, FLOWS, make
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 MS_REC = 0x4000
 MS_SLAVE = 1 << 19
 OBJECTS = Path(__file__).parent / "objects"
+
+Said = Callable[..., tuple[int, str, str]]
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -43,6 +49,36 @@ def bpffs(tmp_path: Path) -> Iterator[Path]:
     mount_bpffs(root)
     yield root
     call("umount2", os.fsencode(root), 0)
+
+
+@pytest.fixture
+def pins(bpffs: Path) -> Path:
+    """The directory of a node's maps, empty."""
+    directory = bpffs / "tc" / "globals"
+    directory.mkdir(parents=True)
+    return directory
+
+
+@pytest.fixture
+def flows(pins: Path) -> Iterator[BpfMap]:
+    """The conntrack map with a few connections."""
+    with make(pins, CT, ct.Key4.size, ct.Entry.size) as made:
+        for flow in FLOWS:
+            made.update(flow.key(), flow.value())
+        yield made
+
+
+@pytest.fixture
+def said(bpffs: Path, capfd: pytest.CaptureFixture[str]) -> Said:
+    def run(*words: str) -> tuple[int, str, str]:
+        """(exit code, stdout, stderr) of a command on the node of this test."""
+        with pytest.raises(SystemExit) as stop:
+            main(["--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), "bpf", *words])
+        out, err = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out, err
+
+    return run
 
 
 @pytest.fixture

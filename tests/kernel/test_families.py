@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from cilium_py.bpf.map import BpfMap
-from cilium_py.cli.main import main
 from cilium_py.errors import LayoutMismatch
 from cilium_py.families import definitions
 from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
@@ -37,6 +36,7 @@ from cilium_py.maps import (
 )
 from cilium_py.schema import InnerMap, MapDef, Source
 from cilium_py.table import Family, choose, with_inner
+from tests.kernel.conftest import Said
 
 
 class Case(NamedTuple):
@@ -118,13 +118,6 @@ CASES = [
          ((bytes.fromhex("0a010000"), 16), 12), None, TRIE),
 ]  # fmt: skip
 SOURCES = [source for definition in definitions() for source in (*definition.sources, *definition.scoped)]
-
-
-@pytest.fixture
-def pins(bpffs: Path) -> Path:
-    directory = bpffs / "tc" / "globals"
-    directory.mkdir(parents=True)
-    return directory
 
 
 def make(path: Path, entries: dict[str, str], type: MapType = MapType.HASH, max_entries: int = 64) -> None:
@@ -251,36 +244,27 @@ def test_an_inner_map_that_went_meanwhile_is_left_out() -> None:
     assert list(with_inner([(lb_maglev.Key(value=1), InnerMap(id=0x7FFFFFFF))], BpfMap.from_id)) == []
 
 
-def said(capfd: pytest.CaptureFixture[str], bpffs: Path, *words: str) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of a command on the node of this test."""
-    with pytest.raises(SystemExit) as stop:
-        main(["--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), "bpf", *words])
-    out, err = capfd.readouterr()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out, err
-
-
-def test_groups_and_subscribers(bpffs: Path, pins: Path, opened: ExitStack, capfd: pytest.CaptureFixture[str]) -> None:
+def test_groups_and_subscribers(pins: Path, opened: ExitStack, said: Said) -> None:
     outer = Outer(pins / "cilium_mcast_group_outer_v4_map", 4, SUBSCRIBERS)
     opened.callback(outer.map.close)
-    assert said(capfd, bpffs, "multicast", "group", "add", "229.0.0.1")[0] == 0
-    code, _, err = said(capfd, bpffs, "multicast", "group", "add", "229.0.0.1")
+    assert said("multicast", "group", "add", "229.0.0.1")[0] == 0
+    code, _, err = said("multicast", "group", "add", "229.0.0.1")
     assert (code, "there already" in err) == (1, True)
     outer.put("e5000002", {"0a640001": "0a6400010700000000000001", "0a640002": "0a640002" + "00" * 8})
-    code, out, _ = said(capfd, bpffs, "multicast", "subscriber", "list", "all", "-o", "json")
+    code, out, _ = said("multicast", "subscriber", "list", "all", "-o", "json")
     assert [(row["group"], row["subscriber"], row["remote"]) for row in json.loads(out)] == [
         ("229.0.0.2", "10.100.0.1", True), ("229.0.0.2", "10.100.0.2", False),
     ]  # fmt: skip
-    assert said(capfd, bpffs, "multicast", "subscriber", "delete", "229.0.0.2", "10.100.0.1")[0] == 0
-    assert said(capfd, bpffs, "multicast", "subscriber", "delete", "229.0.0.2", "10.100.0.1")[0] == 1
-    assert said(capfd, bpffs, "multicast", "group", "delete", "229.0.0.2", "--dry-run")[0] == 0
-    code, out, _ = said(capfd, bpffs, "multicast", "group", "list")
+    assert said("multicast", "subscriber", "delete", "229.0.0.2", "10.100.0.1")[0] == 0
+    assert said("multicast", "subscriber", "delete", "229.0.0.2", "10.100.0.1")[0] == 1
+    assert said("multicast", "group", "delete", "229.0.0.2", "--dry-run")[0] == 0
+    code, out, _ = said("multicast", "group", "list")
     assert out == "Group Address\n229.0.0.1\n229.0.0.2\n"
-    assert said(capfd, bpffs, "multicast", "group", "delete", "229.0.0.2", "--yes")[0] == 0
-    assert said(capfd, bpffs, "multicast", "subscriber", "list", "229.0.0.2")[0] == 1
+    assert said("multicast", "group", "delete", "229.0.0.2", "--yes")[0] == 0
+    assert said("multicast", "subscriber", "list", "229.0.0.2")[0] == 1
 
 
-def test_services_with_their_backends(bpffs: Path, pins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_services_with_their_backends(pins: Path, said: Said) -> None:
     frontend, end = "0a60000101bb", "06000000"
     make(pins / "cilium_lb4_services_v2", {
         f"{frontend}0000{end}": "00000000" "0200" "0007" "4000" "0000",
@@ -288,33 +272,33 @@ def test_services_with_their_backends(bpffs: Path, pins: Path, capfd: pytest.Cap
         f"{frontend}0200{end}": "06000000" "0000" "0007" "0000" "0000",
     })  # fmt: skip
     make(pins / "cilium_lb4_backends_v3", {"05000000": "0a0000011f90060000000000"})
-    code, out, _ = said(capfd, bpffs, "lb", "list")
+    code, out, _ = said("lb", "list")
     assert [line.split(None, 2)[2].rstrip() for line in out.splitlines()[1:]] == [
         "0.0.0.0:0 (7) (0) [ClusterIP]", "10.0.0.1:8080/TCP (7) (1)", "backend 6 not found",
     ]  # fmt: skip
-    code, out, _ = said(capfd, bpffs, "lb", "list", "-o", "json")
+    code, out, _ = said("lb", "list", "-o", "json")
     assert [row["backend_state"] for row in json.loads(out)] == ["", "active", "missing"]
     assert code == 0
 
 
-def test_retries_are_set_to_zero(bpffs: Path, pins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_retries_are_set_to_zero(pins: Path, said: Said) -> None:
     path = pins / "cilium_snat_v4_alloc_retries"
     with BpfMap.create(name="retries", type=MapType.PERCPU_ARRAY, key_size=4, value_size=4, max_entries=33) as made:
         one = (1).to_bytes(4, "little")
         made.update_percpu(one, [one] * (made.value_room // made.slot_room))
         made.pin(path)
-        assert said(capfd, bpffs, "nat", "retries", "flush", "--dry-run")[0] == 0
+        assert said("nat", "retries", "flush", "--dry-run")[0] == 0
         assert any(made.lookup(one) or b"")
-        code, out, _ = said(capfd, bpffs, "nat", "retries", "flush", "--yes")
+        code, out, _ = said("nat", "retries", "flush", "--yes")
         assert (code, out) == (0, f"Cleared 33 counters of {path}\n")
         assert not any(made.lookup(one) or b"")
 
 
-def test_pressure_of_every_map(bpffs: Path, pins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_pressure_of_every_map(pins: Path, said: Said) -> None:
     make(pins / "cilium_vtep_map", {"0a010100": "00" * 16, "0a010200": "00" * 16}, max_entries=8)
     make(pins / "cilium_runtime_config", {"00000000": "00" * 8}, MapType.ARRAY)
     make(pins / "someone_elses", {"00": "00"})
-    code, out, _ = said(capfd, bpffs, "map", "list", "-o", "json")
+    code, out, _ = said("map", "list", "-o", "json")
     found = {row["map"]: (row["used"], row["pressure"], row["layout"]) for row in json.loads(out)}
     assert found == {
         "cilium_vtep_map": (2, 0.25, "1.12"),
@@ -324,15 +308,15 @@ def test_pressure_of_every_map(bpffs: Path, pins: Path, capfd: pytest.CaptureFix
     assert code == 0
 
 
-def test_a_hostile_name_of_a_pin_is_said_in_escapes(bpffs: Path, pins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_name_of_a_pin_is_said_in_escapes(pins: Path, said: Said) -> None:
     make(pins / "red\x1b[31m\n\udcff", {"00": "00"})
     (pins / "directory").mkdir()
-    code, out, _ = said(capfd, bpffs, "map", "list")
+    code, out, _ = said("map", "list")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == ["MAP", r"red\x1b[31m\n\udcff"]
 
 
-def test_reading_leaves_no_trace(bpffs: Path, pins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_reading_leaves_no_trace(pins: Path, said: Said) -> None:
     for words in ("map list", "calls list", "lb list", "lb maglev list", "nat list", "socknat list", "config list"):
-        said(capfd, bpffs, *words.split())
+        said(*words.split())
     assert list(pins.iterdir()) == []

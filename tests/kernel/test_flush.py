@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,15 +28,6 @@ def translation(sport: int, to_port: int) -> dict[bytes, bytes]:
         out.pack(): nat.Entry4(to_saddr=NODE, to_sport=to_port).pack(),
         back.pack(): nat.Entry4(to_saddr=POD, to_sport=sport).pack(),
     }
-
-
-@pytest.fixture
-def pins(bpffs: Path) -> Iterator[Path]:
-    directory = bpffs / "tc/globals"
-    directory.mkdir(parents=True)
-    yield directory
-    for path in directory.iterdir():
-        path.unlink()
 
 
 def pinned(pins: Path, pin: str, value_size: int, entries: dict[bytes, bytes]) -> None:

@@ -42,13 +42,6 @@ ALLOWED = Pinned("cilium_policy_v2_00042", policy.Key(prefixlen=40), policy.Entr
 
 
 @pytest.fixture
-def pins(bpffs: Path) -> Path:
-    directory = bpffs / "tc" / "globals"
-    directory.mkdir(parents=True)
-    return directory
-
-
-@pytest.fixture
 def call(bpffs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Call:
     """(exit code, stdout, stderr) of a command on the node of this test."""
 

@@ -17,23 +17,8 @@ import pytest
 from cilium_py.bpf.map import BpfMap
 from cilium_py.maps import ct
 from cilium_py.schema.text import parse_ip
-from tests.kernel.test_select import CLIENT, CT, FLOWS, OTHER, SEEN, UDP, Flow, make
+from tests.kernel.flows import CLIENT, CT, FLOWS, OTHER, SEEN, UDP, Flow, make
 from tests.terminal import Terminal
-
-
-@pytest.fixture
-def pins(bpffs: Path) -> Path:
-    directory = bpffs / "tc" / "globals"
-    directory.mkdir(parents=True)
-    return directory
-
-
-@pytest.fixture
-def flows(pins: Path) -> Iterator[BpfMap]:
-    with make(pins, CT, ct.Key4.size, ct.Entry.size) as made:
-        for flow in FLOWS:
-            made.update(flow.key(), flow.value())
-        yield made
 
 
 def command(bpffs: Path, *words: str) -> list[str]:

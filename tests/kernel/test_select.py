@@ -4,98 +4,18 @@ from __future__ import annotations
 
 import json
 import struct
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from cilium_py.bpf.map import BpfMap
-from cilium_py.cli.main import main
-from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
+from cilium_py.libbpf.constants import MapType
 from cilium_py.maps import ct, nat
 from cilium_py.schema.text import parse_ip
+from tests.kernel.conftest import Said
+from tests.kernel.flows import CLIENT, FLOWS, SERVER, TCP, UDP, Flow, make
 
-CT, NAT, IPCACHE, METRICS = "cilium_ct4_global", "cilium_snat_v4_external", "cilium_ipcache_v2", "cilium_metrics"
-CLIENT, OTHER, SERVER = map(parse_ip, ("10.0.0.1", "10.0.0.2", "10.0.1.7"))
-TCP, UDP = 6, 17
-SEEN = 0x10
-
-
-class Flow(NamedTuple):
-    """A connection as the map has it, turned round: daddr is the end that opened it."""
-
-    source: bytes
-    dport: int
-    protocol: int = TCP
-    sport: int = 40000
-    size: int = 100
-    flags: int = SEEN
-    identity: int = 256
-    left: int = 60
-    idle: int = 0
-
-    def key(self) -> bytes:
-        return ct.Key4(
-            daddr=self.source, saddr=SERVER, dport=self.dport, sport=self.sport, nexthdr=self.protocol, flags=0
-        ).pack()
-
-    def value(self) -> bytes:
-        now = int(time.monotonic())
-        return ct.Entry(
-            packets=1, bytes=self.size, lifetime=now + self.left, flags=self.flags, src_sec_id=self.identity,
-            last_tx_report=now - self.idle,
-        ).pack()  # fmt: skip
-
-
-FLOWS = (
-    Flow(CLIENT, 443, size=5000),
-    Flow(CLIENT, 80, size=70, flags=SEEN | 3, left=5),
-    Flow(CLIENT, 53, UDP, size=60, flags=0, idle=500),
-    Flow(OTHER, 443, size=900, identity=2, idle=500),
-    Flow(OTHER, 8443, size=10, flags=0),
-)
-
-
-@pytest.fixture
-def pins(bpffs: Path) -> Path:
-    directory = bpffs / "tc" / "globals"
-    directory.mkdir(parents=True)
-    return directory
-
-
-def make(pins: Path, name: str, key_size: int, value_size: int, type: MapType = MapType.HASH) -> BpfMap:
-    flags = BPF_F_NO_PREALLOC if type is MapType.LPM_TRIE else 0
-    made = BpfMap.create(
-        name=name, type=type, key_size=key_size, value_size=value_size, max_entries=10_000, flags=flags
-    )
-    made.pin(pins / name)
-    return made
-
-
-@pytest.fixture
-def flows(pins: Path) -> Iterator[BpfMap]:
-    with make(pins, CT, ct.Key4.size, ct.Entry.size) as made:
-        for flow in FLOWS:
-            made.update(flow.key(), flow.value())
-        yield made
-
-
-Said = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def said(bpffs: Path, capfd: pytest.CaptureFixture[str]) -> Said:
-    def run(*words: str) -> tuple[int, str, str]:
-        """(exit code, stdout, stderr) of a command on the node of this test."""
-        with pytest.raises(SystemExit) as stop:
-            main(["--bpf-root", str(bpffs), "--state-dir", str(bpffs / "state"), "bpf", *words])
-        out, err = capfd.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out, err
-
-    return run
+NAT, IPCACHE, METRICS = "cilium_snat_v4_external", "cilium_ipcache_v2", "cilium_metrics"
 
 
 def ports(output: str) -> list[int]:
