@@ -123,7 +123,11 @@ def _regenerated(where: Settings, wanted: list[int], build: Build) -> Iterator[R
     with ThreadPoolExecutor(min(AT_ONCE, os.cpu_count() or 1)) as pool:
         running = [pool.submit(_one, where, each, build) for each in wanted]
         done = (future.result() for future in as_completed(running))
-        yield from _with_bar(done, len(wanted)) if sys.stderr.isatty() else done
+        try:
+            yield from _with_bar(done, len(wanted)) if sys.stderr.isatty() else done
+        finally:
+            for future in running:
+                future.cancel()
 
 
 def _one(where: Settings, endpoint_id: int, build: Build) -> Result:

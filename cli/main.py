@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 INTERRUPTED, CLOSED_PIPE = 130, 141
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 COMPLETING = "_CILIUM_PY_COMPLETE"
 """Set by the script of a shell that asks how a line may go on."""
 HELP_WANTED = getattr(click.exceptions, "NoArgsIsHelpError", ())
@@ -52,6 +54,14 @@ COMMANDS = {
 
 class ClosedPipe(Exception):
     """Nobody reads our output any more. Not an OSError: click would make that exit code 1."""
+
+
+class Ended(BaseException):
+    """A signal asks the process to end. Not an Exception: what was begun is undone on the way out, no more."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class LazyGroup(click.Group):
@@ -165,10 +175,25 @@ def cilium_py(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 1 failed, 2 wrong usage, 3 partial, 130 on Ctrl-C, 141 on a closed pipe."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(run(lambda: cilium_py.main(arguments, prog_name="cilium-py", standalone_mode=False)))
+    """Run a command and exit: 0 done, 1 failed, 2 wrong usage, 3 partial, 130 on Ctrl-C, 141 on a closed pipe.
+
+    A process that is asked to end dies of that signal, as ever, once no half of anything is left.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), *((each, _end) for each in ENDING)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, handler)
+    try:
+        code = run(lambda: cilium_py.main(arguments, prog_name="cilium-py", standalone_mode=False))
+    except Ended as ended:
+        signal.raise_signal(ended.number)
+    else:
+        sys.exit(code)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """The first such signal; the next one ends the process at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise Ended(number)
 
 
 def run(command: Callable[[], Any]) -> int:

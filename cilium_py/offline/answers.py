@@ -12,7 +12,7 @@ from cilium_py.endpoint import history, states, status, store
 from cilium_py.endpoint.model import Endpoint
 from cilium_py.endpoint.overview import Overview, overview
 from cilium_py.endpoint.status import Condition
-from cilium_py.errors import CiliumPyError
+from cilium_py.errors import CiliumPyError, said
 from cilium_py.health import endpoint as health_endpoint
 from cilium_py.health.client import Client, NoProber, find_socket
 from cilium_py.health.endpoint import HealthEndpoint
@@ -53,7 +53,7 @@ def ask(paths: NodePaths, unanswered: list[str]) -> dict[str, bytes]:
         try:
             answer = question()
         except (CiliumPyError, OSError) as error:
-            unanswered.append(f"{name}: {error}")
+            unanswered.append(f"{name}: {said(error)}")
             continue
         if answer is not None:
             found[f"{DIRECTORY}/{name}.json"] = json.dumps(answer).encode()

@@ -20,7 +20,7 @@ from cilium_py import __version__
 from cilium_py.bpf.batch import Batch
 from cilium_py.bpf.directory import PinDirectory
 from cilium_py.bpf.map import BpfMap
-from cilium_py.errors import CiliumPyError, MapMissing, Partial, WrongUsage
+from cilium_py.errors import CiliumPyError, MapMissing, Partial, WrongUsage, advice, said
 from cilium_py.libbpf.constants import MapType
 from cilium_py.libbpf.library import possible_cpus
 from cilium_py.paths import NodePaths
@@ -59,8 +59,10 @@ def save(
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not error.filename:
+            raise CiliumPyError(f"{target}: {said(error)}", advice(error)) from error
         raise
     return manifest
 
@@ -69,6 +71,8 @@ def _check(target: Path, replace: bool) -> None:
     try:
         mode = target.lstat().st_mode
     except FileNotFoundError:
+        if not target.parent.exists():
+            raise CiliumPyError(f"{target.parent}: no such directory") from None
         return
     if not stat.S_ISREG(mode):
         raise WrongUsage(f"{target}: there is something that is no file")

@@ -97,6 +97,31 @@ def test_ctrl_c_ends_with_130_and_says_nothing() -> None:
     assert (process.returncode, said) == (130, "")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_is_asked_to_end_undoes_what_was_begun(number: signal.Signals) -> None:
+    """And dies of the signal."""
+    program = """
+import time
+from cilium_py.cli import main
+
+def begin(_):
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        print("undone", flush=True)
+
+main.run = begin
+main.main([])
+"""
+    with subprocess.Popen([sys.executable, "-P", "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=10)
+    assert (process.returncode, said) == (-number, "undone\n")
+
+
 @pytest.mark.parametrize("ignored", [False, True], ids=["default", "ignored"])
 def test_ctrl_c_at_the_start_shows_no_traceback(ignored: bool) -> None:
     """While the modules are imported; who was started with the signal ignored goes on ignoring it."""
