@@ -168,10 +168,13 @@ class NetNamespace:
         if etc is not None:
             libc.unshare(libc.CLONE_NEWNS)
             libc.mount("none", Path("/"), flags=libc.MS_REC | libc.MS_SLAVE)
-            for file in etc.iterdir():
-                place = Path("/etc") / file.name
-                if place.exists():
-                    libc.mount(str(file), place, flags=libc.MS_BIND)
+            places = {file: Path("/etc") / file.name for file in etc.iterdir()}
+            if not all(place.exists() for place in places.values()):
+                # Nothing can be mounted over a file that is not there, as /etc/hosts of a bare container.
+                libc.mount("overlay", Path("/etc"), "overlay", options=f"lowerdir={etc}:/etc")
+                return
+            for file, place in places.items():
+                libc.mount(str(file), place, flags=libc.MS_BIND)
 
 
 @contextlib.contextmanager
