@@ -117,14 +117,12 @@ def watch_command(target: Target) -> click.Command:
     return command
 
 
-format_option = click.option(
-    "-o", "--output", metavar="FORMAT", help="text or jsonl [text at a terminal, else jsonl]"
-)  # fmt: skip
+format_option = click.option("-o", "--output", metavar="FORMAT", help="text or jsonl [text at a terminal, else jsonl]")
 
 
 def show_changes(
     where: Settings, changes: Iterable[Change[Any]], output: str | None, shape: Table[Any] | Line[Any]
-) -> None:  # fmt: skip
+) -> None:
     """Write changes as they come, until Ctrl-C."""
     if output not in (None, "text", "jsonl"):
         raise WrongUsage(f"-o {output}: a watch has no end", "text or jsonl")

@@ -9,6 +9,7 @@ from typing import Any
 
 from cilium_py.render.rowtext import Forms, Writer, row_writer
 from cilium_py.render.values import Converter
+from cilium_py.schema.rowtype import field_names
 
 encoded = json.JSONEncoder(ensure_ascii=False).encode
 quoted = lru_cache(4096)(encode_basestring)
@@ -17,8 +18,7 @@ quoted = lru_cache(4096)(encode_basestring)
 @cache
 def writer(row: type[tuple[Any, ...]]) -> Writer:
     """Writes rows of a type as JSON objects, their keys the field names in order."""
-    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
-    return row_writer(row, "{" + ", ".join(f"{encoded(name)}: %s" for name in names) + "}", FORMS)
+    return row_writer(row, "{" + ", ".join(f"{encoded(name)}: %s" for name in field_names(row)) + "}", FORMS)
 
 
 def _marked(convert: Converter) -> Writer:

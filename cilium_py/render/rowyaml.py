@@ -8,6 +8,7 @@ from typing import Any
 
 from cilium_py.render.rowtext import Forms, Writer, row_writer
 from cilium_py.render.values import Converter
+from cilium_py.schema.rowtype import field_names
 
 PLAIN = re.compile(r"\d+\.\d+\.\d+\.\d+([/:]\d+)?|[a-f][0-9a-f:]*[0-9a-f](/\d+)?")
 """Addresses and prefixes that cannot be read as anything but text: there are too many to remember each."""
@@ -25,8 +26,7 @@ def dumped(document: Any) -> str:
 @cache
 def writer(row: type[tuple[Any, ...]]) -> Writer:
     """Writes rows of a type as mappings in a list, their keys the field names in order."""
-    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
-    return row_writer(row, "- " + "\n  ".join(f"{_scalar(name)}:%s" for name in names) + "\n", FORMS)
+    return row_writer(row, "- " + "\n  ".join(f"{_scalar(name)}:%s" for name in field_names(row)) + "\n", FORMS)
 
 
 def _word(text: str) -> str:

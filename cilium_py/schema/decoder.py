@@ -24,6 +24,7 @@ from cilium_py.schema.form import (
 from cilium_py.schema.kind import Kind
 from cilium_py.schema.mapdef import Layout
 from cilium_py.schema.remembered import Remembered
+from cilium_py.schema.rowtype import field_names
 from cilium_py.schema.struct import Member, Struct, swap
 from cilium_py.schema.text import flag_names
 from cilium_py.schema.timestamp import seconds
@@ -54,7 +55,7 @@ class Decoder(Generic[R]):
     def every_column(self) -> dict[str, Column]:
         """A column for each field of the row, in its order."""
         defaults: dict[str, Column] = getattr(self.row, "_field_defaults", {})
-        names: tuple[str, ...] = self.row._fields  # type: ignore[attr-defined]  # NamedTuple
+        names = field_names(self.row)
         unknown = self.columns.keys() - set(names)
         if unknown:
             raise TypeError(f"{self.row.__name__} has no field {', '.join(sorted(unknown))}")

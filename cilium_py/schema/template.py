@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
 
+from cilium_py.schema.rowtype import field_names
 from cilium_py.schema.text import go_ip, ip, mac, prefix
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -98,7 +99,7 @@ class Template(Generic[R]):
 
     @cached_property
     def function(self) -> Callable[[R], str]:
-        writer = _Writer(self.row._fields)  # type: ignore[attr-defined]  # NamedTuple
+        writer = _Writer(field_names(self.row))
         made: Callable[[R], str] = eval(f"lambda r: {writer.parts(self.parts)}", writer.known)
         return made
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from cilium_py.schema import InnerMap
+from cilium_py.schema.rowtype import field_names
 from cilium_py.select.looks import Difference, Look
 from cilium_py.table import OpenTable
 
@@ -71,7 +72,7 @@ def row_changes(before: Mapping[Any, R], after: Mapping[Any, R]) -> Iterator[Cha
 
 
 def _differences(before: R, row: R, ignored: Collection[str] = ()) -> dict[str, Any]:
-    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
+    names = field_names(type(row))
     pairs = zip(names, before, row, strict=True)
     return {name: old for name, old, new in pairs if old != new and name not in ignored}
 

@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from cilium_py.errors import WrongUsage
 from cilium_py.schema import Address, Mac, Prefix
 from cilium_py.schema.derived import FAMILIES, AddressFamily, Derived, Left, Since, Summary
+from cilium_py.schema.rowtype import field_names
 from cilium_py.select.moment import Moment
 
 
@@ -55,7 +56,7 @@ KINDS: tuple[tuple[Any, Kind], ...] = (
 def fields_of(row: type[tuple[Any, ...]], derived: Iterable[Derived] = ()) -> Fields:
     """Every field of a row type by name. A derived field takes the place of a field of its name."""
     hints = get_type_hints(row, include_extras=True)
-    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
+    names = field_names(row)
     own = {name: Field(name, _kind(hints[name]), index) for index, name in enumerate(names)}
     return own | {
         each.name: Field(each.name, Kind.TIME if isinstance(each, (Left, Since)) else Kind.TEXT, derived=each)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 from cilium_py.schema import MapDef, Table
 from cilium_py.schema.decoder import Decoder
+from cilium_py.schema.rowtype import field_names
 from cilium_py.schema.template import Cells, Each, Part, Template, When
 from cilium_py.select.fields import Field, Kind, reader
 from cilium_py.select.selection import Selection, text_of
@@ -78,7 +79,7 @@ def declared(definition: MapDef[Any], columns: Sequence[Field]) -> MapDef[Any] |
 
 def reduced(tables: Iterable[OpenTable[Any]], shown: Row) -> Iterator[OpenTable[Any]]:
     """The same tables with rows of a declared family's columns."""
-    names: tuple[str, ...] = shown._fields  # type: ignore[attr-defined]  # NamedTuple
+    names = field_names(shown)
     for table in tables:
         decoder = table.layout.decode
         assert isinstance(decoder, Decoder)

@@ -17,6 +17,7 @@ from cilium_py.schema.decoder import Decoder, member_of
 from cilium_py.schema.derived import FAMILIES, AddressFamily, Summary
 from cilium_py.schema.fields import Raw
 from cilium_py.schema.remembered import Remembered
+from cilium_py.schema.rowtype import field_names
 from cilium_py.schema.text import flag_names
 from cilium_py.schema.timestamp import seconds
 from cilium_py.select.fields import Field
@@ -47,8 +48,7 @@ def vector_of(field: Field, decoder: Decoder[Any]) -> Vector | None:
 
 def _summaries(summary: Summary[Any], row: type[tuple[Any, ...]]) -> Remembered[tuple[Any, ...], str]:
     """Values of the fields that a summary needs -> the summary."""
-    names: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # NamedTuple
-    blank = dict.fromkeys(names)
+    blank = dict.fromkeys(field_names(row))
 
     def of(values: tuple[Any, ...]) -> str:
         return summary.of(row(**{**blank, **dict(zip(summary.needs, values, strict=True))}))
