@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
 
 
 class CiliumPyError(Exception):
@@ -78,6 +81,16 @@ def said(error: BaseException) -> str:
     if not isinstance(error, OSError) or not error.strerror:
         return str(error) or type(error).__name__
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+@contextmanager
+def naming(path: PathLike[str]) -> Iterator[None]:
+    """Have an OSError inside say which file it is about: that of a write does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def advice(error: BaseException) -> str | None:

@@ -58,9 +58,7 @@ def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpo
         endpoint = next((other for other in known if _is_same(other, request)), None)
         if endpoint is None:
             endpoint = _choose(node, request, known)
-            history.forget(paths, endpoint.id)
-            state.make_directory(paths.endpoint_next(endpoint.id))
-            store.save(paths.endpoint_next(endpoint.id), endpoint)
+            _begin(paths, endpoint)
     with state.locked(store.lock_of(paths, endpoint.id)):
         endpoint = store.load(paths, endpoint.id)
         if is_complete(paths, node, endpoint) and not _changes(endpoint, request):
@@ -75,6 +73,18 @@ def add(paths: NodePaths, request: Request, build: Build | None = None) -> Endpo
     if made.identity != endpoint.identity or made.named_ports != endpoint.named_ports:
         realize.refresh_others(paths, made.id)
     return made
+
+
+def _begin(paths: NodePaths, endpoint: Endpoint) -> None:
+    """Take the id, by the directory of the first build."""
+    history.forget(paths, endpoint.id)
+    directory = paths.endpoint_next(endpoint.id)
+    try:
+        state.make_directory(directory)
+        store.save(directory, endpoint)
+    except BaseException:
+        state.remove_directory(directory)
+        raise
 
 
 def _finish_deletes(paths: NodePaths, node: NodeConfig) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from cilium_py.errors import naming
+
 D = TypeVar("D")
 
 AT_FDCWD = -100
@@ -66,7 +68,7 @@ def write(path: Path, text: str) -> None:
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with naming(path), os.fdopen(descriptor, "w") as file:
             file.write(text)
         temporary.rename(path)
     except BaseException:
@@ -77,7 +79,7 @@ def write(path: Path, text: str) -> None:
 def append(path: Path, text: str) -> None:
     """Write at the end of a private file, which is made if it is not there. What is cut short stays as it is."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, 0o600), "w") as file:
+    with naming(path), os.fdopen(os.open(path, flags, 0o600), "w") as file:
         file.write(text)
 
 

@@ -20,7 +20,7 @@ from cilium_py import __version__
 from cilium_py.bpf.batch import Batch
 from cilium_py.bpf.directory import PinDirectory
 from cilium_py.bpf.map import BpfMap
-from cilium_py.errors import CiliumPyError, MapMissing, Partial, WrongUsage, advice, said
+from cilium_py.errors import CiliumPyError, MapMissing, Partial, WrongUsage, naming
 from cilium_py.libbpf.constants import MapType
 from cilium_py.libbpf.library import possible_cpus
 from cilium_py.paths import NodePaths
@@ -54,15 +54,13 @@ def save(
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        with naming(target), os.fdopen(descriptor, "w+b") as file:
             manifest = _write(file, paths, survey, beside, jiffies)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(target)
-    except BaseException as error:
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and not error.filename:
-            raise CiliumPyError(f"{target}: {said(error)}", advice(error)) from error
         raise
     return manifest
 

@@ -283,6 +283,9 @@ def test_full_disk_changes_nothing(empty: Lab) -> None:
         with pytest.raises((OSError, CiliumPyError)):
             regenerate(full, made.id)
         assert store.load(full, made.id) == made
+        with pytest.raises(OSError, match=f"No space left on device: '{full.endpoint_next(made.id + 1)}/"):
+            add(full, Request(netns="made1"))
+        assert store.ids(full) == [made.id]
         assert ping(empty, "node1", str(made.ipv4))
         (small / "filler").unlink()
         assert regenerate(full, made.id) == made
