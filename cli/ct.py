@@ -75,10 +75,10 @@ def list_(
     scope, sources = scope_of(table, agent_options(where))
     family = Family(MAP, where.pins, layout)
     if is_wide:
-        from cilium_py.cli.wide import list_flows, moment_of
+        from cilium_py.cli.wide import list_flows, present_of
 
-        moment = moment_of(where, chosen_clock(where, clock_mode, hertz))
-        list_flows(where, form, family.tables(scope, sources) if sources else (), scope, moment)
+        present = present_of(where, chosen_clock(where, clock_mode, hertz))
+        list_flows(where, form, family.tables(scope, sources) if sources else (), scope, present)
         return
     columns = time_left(where, chosen_clock(where, clock_mode, hertz)) if time_diff else None
     list_family(where, form, family, family.tables(scope, sources) if sources else [], columns)

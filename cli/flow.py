@@ -12,7 +12,7 @@ from cilium_py.cli.context import Settings, output_option, settings
 from cilium_py.cli.ct import tables
 from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand
-from cilium_py.cli.wide import SUBJECT, arrows, duration, list_flows, moment_of, who
+from cilium_py.cli.wide import SUBJECT, arrows, duration, list_flows, present_of, who
 from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.explain.flows import Flow
 from cilium_py.explain.known import Known, said
@@ -49,7 +49,7 @@ def list_(where: Settings, output: str | None) -> None:
     cilium-py flow list -o jsonl | jq -r 'select(.service == null).destination'
     """
     form = where.output(output)
-    list_flows(where, form, tables(where, (), True), None, moment_of(where, agent_clock(where)))
+    list_flows(where, form, tables(where, (), True), None, present_of(where, agent_clock(where)))
 
 
 @flow.command("explain")
@@ -77,7 +77,7 @@ def explain(
     with Known(where.pins, where.paths) as known:
         ends = parse_end(source, known), parse_end(destination, known)
         number = parse_protocol_word(protocol, ends[1][1])
-        found = page(known, moment_of(where, agent_clock(where)), *ends, number)
+        found = page(known, present_of(where, agent_clock(where)), *ends, number)
         answer = None if no_run or where.recording is not None else rehearsed(where, known, found)
         if not form.is_text:
             write_value(sys.stdout.buffer, form, {**found._asdict(), "programs": answer})

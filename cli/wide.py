@@ -10,7 +10,8 @@ from typing import Any
 from cilium_py.cli.context import Settings
 from cilium_py.cli.select import Subject, list_joined
 from cilium_py.explain.flows import Flow, fields, flows
-from cilium_py.explain.known import Known, Moment, said
+from cilium_py.explain.known import Known, said
+from cilium_py.explain.present import Present
 from cilium_py.node.runtime import Clock
 from cilium_py.render import Output
 from cilium_py.schema import Table
@@ -27,18 +28,18 @@ class FlowSubject(Subject):
 SUBJECT = FlowSubject("flow", Flow)
 
 
-def moment_of(where: Settings, clock: Clock) -> Moment:
+def present_of(where: Settings, clock: Clock) -> Present:
     """The present, or that of the recording."""
     wall = time.time() if where.recording is None else where.recording.wall
-    return Moment(clock, where.now(clock), wall)
+    return Present(clock, where.now(clock), wall)
 
 
 def list_flows(
-    where: Settings, form: Output, tables: Iterable[OpenTable[Any]], scope: int | None, moment: Moment
+    where: Settings, form: Output, tables: Iterable[OpenTable[Any]], scope: int | None, present: Present
 ) -> None:
     """Write the connections of conntrack tables that the options ask for; `scope` is the cluster they are of."""
     with Known(where.pins, where.paths) as known:
-        list_joined(where, form, lambda node: flows(known, moment, tables, node, scope), Flow, TEXT, SUBJECT)
+        list_joined(where, form, lambda node: flows(known, present, tables, node, scope), Flow, TEXT, SUBJECT)
 
 
 def duration(seconds: int | None) -> str:

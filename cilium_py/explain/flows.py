@@ -18,8 +18,9 @@ from cilium_py.table import OpenTable
 
 from .implied import implied
 from .joined import Joined
-from .known import Known, Moment
+from .known import Known
 from .octets import narrow
+from .present import Present
 from .translations import Translation, Translations
 
 
@@ -102,7 +103,7 @@ class Wanted(NamedTuple):
 
 
 def flows(
-    known: Known, moment: Moment, tables: Iterable[OpenTable[ct.Row]], where: Node = EVERYTHING,
+    known: Known, present: Present, tables: Iterable[OpenTable[ct.Row]], where: Node = EVERYTHING,
     scope: int | None = None,
 ) -> Iterator[Flow]:  # fmt: skip
     """Every connection of the tables, in the order of the map of those entries that have the most to say of it.
@@ -115,11 +116,11 @@ def flows(
         family = 4 if issubclass(table.layout.key, ct.Key4) else 6
         if translations is None or translations.family != family:
             translations = Translations(known, family, scope, wanted.mapped)
-        yield from _of_table(table, wanted, known, moment, translations)
+        yield from _of_table(table, wanted, known, present, translations)
 
 
 def _of_table(
-    table: OpenTable[ct.Row], wanted: Wanted, known: Known, moment: Moment, translations: Translations
+    table: OpenTable[ct.Row], wanted: Wanted, known: Known, present: Present, translations: Translations
 ) -> Iterator[Flow]:  # fmt: skip
     key_type, value_type, decode = table.layout.key, table.layout.value, table.layout.decode
     narrow(table, wanted.related)
@@ -130,11 +131,11 @@ def _of_table(
         spoken = zip(joined.kinds(batch), translations.of(batch), entries, strict=True)
         for kinds, translation, entry in spoken:
             if kinds is not None:
-                yield flow(decode(*entry), kinds, known, moment, translation)
+                yield flow(decode(*entry), kinds, known, present, translation)
 
 
 def flow(
-    row: ct.Row, kinds: list[str], known: Known, moment: Moment, translation: Translation | None = None
+    row: ct.Row, kinds: list[str], known: Known, present: Present, translation: Translation | None = None
 ) -> Flow:  # fmt: skip
     """One entry of conntrack with all that is known of it."""
     (
@@ -150,7 +151,7 @@ def flow(
         service = known.frontends.get((rev_nat, len(destination)), service)
     return tuple.__new__(Flow, (
         protocol, kinds, source, source_port, *service, *target, *(translation or (nat_address, nat_port)), related,
-        ct.state(row), packets, size, *moment.times(expires), *known.parties[source, sender],
+        ct.state(row), packets, size, *present.times(expires), *known.parties[source, sender],
         *known.parties[target[0], 0], flag_names, rev_nat, backend_id,
-        moment.since(last_rx if last_rx > last_tx else last_tx),
+        present.since(last_rx if last_rx > last_tx else last_tx),
     ))  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -13,53 +13,21 @@ from cilium_py.bpf.directory import Pins
 from cilium_py.endpoint import store
 from cilium_py.errors import CiliumPyError, LayoutMismatch, MapMissing, Partial
 from cilium_py.maps import endpoint, ipcache, lb_backends, lb_revnat, lb_services
-from cilium_py.maps.ct import NEVER
 from cilium_py.node import runtime
 from cilium_py.node.config import FILE, WORLD, WORLD_IPV4, WORLD_IPV6, NodeConfig
 from cilium_py.node.identity import RESERVED
-from cilium_py.node.runtime import Clock
 from cilium_py.paths import NodePaths
 from cilium_py.policy.identities import Identities
 from cilium_py.schema import MapDef, Source
 from cilium_py.schema.remembered import Remembered
 from cilium_py.schema.text import ip, unmapped
-from cilium_py.schema.timestamp import NS, rfc3339
 from cilium_py.table import Family, OpenTable, open_source
 
 R = TypeVar("R", bound=tuple[Any, ...])
 Party: TypeAlias = tuple[int | None, list[str], int | None]
 """Identity, labels, endpoint."""
 HELD = 1 << 14
-"""Answers about addresses and times that are remembered."""
-SECONDS = len("2026-11-23T17:05:")
-
-
-class Moment:
-    """The time of the entries that are read: live, the present; of a recording, when it was made."""
-
-    def __init__(self, clock: Clock, now: int | None, wall: float | None) -> None:
-        """`now` is in seconds of the agent's clock, `wall` in seconds since 1970; None where nobody knows."""
-        # A clock without jiffies has seconds already, and there may be a million of them.
-        self._seconds: Callable[[int], int] = clock.seconds if clock.hertz else int
-        self._now = now
-        self._began = None if wall is None or now is None else int(wall) - now
-        """When the clock was at 0, in seconds since 1970."""
-        self._minutes: Remembered[int, str] = Remembered(lambda minute: rfc3339(60 * minute * NS), HELD)
-
-    def times(self, expires: int) -> tuple[int | None, str | None]:
-        """Of the time at which an entry expires: (seconds left, RFC 3339); None for what never does or is not known."""
-        if self._now is None or expires == NEVER:
-            return None, None
-        at = self._seconds(expires)
-        if self._began is None:
-            return at - self._now, None
-        minute, second = divmod(self._began + at, 60)
-        text = self._minutes[minute]
-        return at - self._now, f"{text[:SECONDS]}{second:02}{text[SECONDS + 2 :]}"
-
-    def since(self, ticks: int) -> int | None:
-        """Seconds since a time in an entry."""
-        return None if self._now is None else self._now - self._seconds(ticks)
+"""Answers about addresses that are remembered."""
 
 
 class Known:

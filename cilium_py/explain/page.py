@@ -17,12 +17,13 @@ from cilium_py.schema import Address, MapDef
 from cilium_py.schema.reasons import FIRST_DROP_REASON
 from cilium_py.schema.text import number, parse_ip, parse_protocol, protocol_name, unmapped
 from cilium_py.select.fields import fields_of
-from cilium_py.select.moment import Moment as SelectMoment
+from cilium_py.select.moment import Moment
 from cilium_py.select.selection import Selection
 from cilium_py.select.tree import Node, Within, all_of, any_of
 
 from .flows import Flow, flow
-from .known import Known, Moment, said
+from .known import Known, said
+from .present import Present
 from .verdict import PolicyUnread, Verdict, verdict
 
 ECHO_REQUEST = {ICMP: 8, ICMPV6: 128}
@@ -152,7 +153,7 @@ def parse_protocol_word(text: str | None, port: int | None) -> int | None:
 
 
 def page(
-    known: Known, moment: Moment, source: tuple[bytes, int | None], destination: tuple[bytes, int | None],
+    known: Known, present: Present, source: tuple[bytes, int | None], destination: tuple[bytes, int | None],
     protocol: int | None,
 ) -> Page:  # fmt: skip
     """Gather it. Raises WrongUsage if the ends are of different families."""
@@ -162,7 +163,7 @@ def page(
     others = [] if services else list(_services(known, destination[0], None, None))
     targets = _targets(services) if services else [destination]
     ends = {destination[0], *(address for address, _ in targets)}
-    between = list(_connections(known, moment, source[0], ends, protocol))
+    between = list(_connections(known, present, source[0], ends, protocol))
     asked_for = {_ends(found) for found in between if _is_asked(found, source, destination)}
     connections = [found for found in between if _ends(found) in asked_for]
     verdicts = list(_verdicts(known, source[0], targets, protocol))
@@ -223,14 +224,16 @@ def _targets(services: Iterable[Service]) -> list[tuple[bytes, int | None]]:
     return [(each.address, each.port) for each in backends if each.address is not None][:MOST_BACKENDS]
 
 
-def _connections(known: Known, moment: Moment, source: bytes, ends: set[bytes], protocol: int | None) -> Iterator[Flow]:
+def _connections(
+    known: Known, present: Present, source: bytes, ends: set[bytes], protocol: int | None
+) -> Iterator[Flow]:
     """The entries of conntrack between one address and others, of both directions."""
     for table in known.tables(each for each in ct.MAP.sources if each.family == (4 if len(source) == 4 else 6)):
         _between(ct.MAP, source, ends).narrow(table)
         for key, value in table.entries():
             row = table.layout.decode(key, value)
             if protocol in (None, key.nexthdr):
-                yield flow(row, [row.direction], known, moment)
+                yield flow(row, [row.direction], known, present)
 
 
 def _between(definition: MapDef[Any], one: bytes, others: set[bytes]) -> Selection[Any]:
@@ -242,7 +245,7 @@ def _between(definition: MapDef[Any], one: bytes, others: set[bytes]) -> Selecti
 
     there = all_of(at("source", [one]), at("destination", others))
     back = all_of(at("source", others), at("destination", [one]))
-    return Selection(fields, SelectMoment(Clock), any_of(there, back))
+    return Selection(fields, Moment(Clock), any_of(there, back))
 
 
 def _is_asked(found: Flow, source: tuple[bytes, int | None], destination: tuple[bytes, int | None]) -> bool:

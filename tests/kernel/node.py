@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cilium_py.bpf.map import BpfMap
 from cilium_py.explain.flows import Flow, flows
-from cilium_py.explain.known import Known, Moment
+from cilium_py.explain.known import Known
 from cilium_py.explain.page import Page, page, parse_end
+from cilium_py.explain.present import Present
 from cilium_py.libbpf.constants import BPF_F_NO_PREALLOC, MapType
 from cilium_py.maps import ct, endpoint, ipcache, lb_backends, lb_services, nat
 from cilium_py.maps.ct import TUPLE_SERVICE
@@ -19,7 +20,7 @@ from cilium_py.select.tree import EVERYTHING, Node
 from cilium_py.table import Family
 
 CLIENT, SERVER, VIP, NODE, WORLD = map(parse_ip, ("10.0.0.1", "10.0.0.2", "10.96.0.1", "192.0.2.1", "198.51.100.7"))
-NOW = Moment(Clock(), 1000, 1_000_000_000.0)
+NOW = Present(Clock(), 1000, 1_000_000_000.0)
 SERVICE_ID, BACKEND_ID = 7, 5
 Entries = list[tuple[Struct, Struct]]
 
