@@ -24,8 +24,9 @@ from cilium_py.render.values import as_object
 from cilium_py.snapshot.open import recording
 from cilium_py.snapshot.save import READABLE
 from cilium_py.table import Family
+from tests.kernel.conftest import Said
 
-from .test_families import Outer, make, said
+from .test_families import Outer, make
 
 SEED = 20261123
 ENTRIES = 50
@@ -202,13 +203,13 @@ def test_differences(bpffs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert (counts["cilium_new"]["before"], counts["cilium_new"]["after"]) == (None, 1)
 
 
-def test_commands_with_from(node: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_commands_with_from(node: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], said: Said) -> None:
     """Text and JSON of lists are the same bytes, and nothing that changes a map does."""
     target = str(tmp_path / "a.snap")
     assert saved(node, Path(target)) == 0
     capfd.readouterr()
     for words in ("ct list", "endpoint list", "ipcache list -o json", "metrics list", "lb list", "frag list"):
-        live = said(capfd, node, *words.split())
+        live = said(*words.split())
         with pytest.raises(SystemExit) as stop:
             main(["--from", target, "bpf", *words.split()])
         out, _ = capfd.readouterr()
