@@ -1,32 +1,38 @@
 """jsonpath templates with the meaning they have in kubectl: text, {.fields}, [lists], filters, ranges.
 
-The same engine serves our rows (dicts and lists) and the Go values of --compat (cilium_py.schema.golang), which know
-how Go would print them.
+The same engine serves our rows, documents of dicts and lists, and the Go values of --compat (cilium_py.schema.golang),
+which know how Go would print them. What a path finds is made one by one as it is asked for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, BinaryIO
 
 from cilium_py.errors import WrongUsage
 from cilium_py.render import gojson
 from cilium_py.render.jsonpath_parse import (
+    Constant,
     Field,
     Filter,
     Node,
     Quoted,
     Recursive,
     Slice,
+    Steps,
     Union,
     Wildcard,
     Word,
     parse,
 )
+from cilium_py.render.jsonpath_plan import can_fail, goes_through_once
+from cilium_py.render.jsonpath_root import Members, Rows, as_it_is
+from cilium_py.render.spool import Spool
+from cilium_py.render.stream import chunks
+from cilium_py.render.values import as_object, is_row, member, plain
 from cilium_py.schema.golang import GoStruct
-
-Values = list[Any]
 
 
 def evaluate(template: str, document: Any) -> str:
@@ -34,46 +40,89 @@ def evaluate(template: str, document: Any) -> str:
     return "".join(_Run(parse(template)).texts(0, document))
 
 
+def write(
+    stream: BinaryIO,
+    template: str,
+    read: Iterable[Any],
+    made: Callable[[Any], Any] = as_it_is,
+    document: type[Rows] = Rows,
+) -> None:
+    """Write what a template makes of a list of any size, or of an object as pairs: as it is made, if nothing can fail.
+
+    Raises WrongUsage before anything is written. An error while reading comes after what was made of the items that
+    were read before it; where there are none, nothing is made.
+    """
+    steps = parse(template)
+    with document(read, made, again=not goes_through_once(steps)) as root:
+        if root or not root.failure:
+            _write(stream, steps, root)
+    if root.failure:
+        raise root.failure
+
+
+def _write(stream: BinaryIO, steps: Steps, root: Rows) -> None:
+    with Spool[bytes]() as held:
+        pieces: Iterable[bytes] = ("".join(chunk).encode() for chunk in chunks(_Run(steps).texts(0, root)))
+        if can_fail(steps, of_list=not isinstance(root, Members)):
+            for piece in pieces:
+                held.add(piece)
+            pieces = held
+        for piece in pieces:
+            stream.write(piece)
+    stream.write(b"\n")
+
+
 class _Run:
     """Goes through the steps of a template."""
 
-    def __init__(self, steps: list[str | list[Node]]) -> None:
+    def __init__(self, steps: Steps) -> None:
         self.steps = steps
         self.depth = 0
         """In how many ranges."""
         self.last_end = 0
         """The step behind the {end} that was met last: where one goes on after a range."""
 
-    def texts(self, at: int, value: Any) -> list[str]:
+    def texts(self, at: int, value: Any) -> Iterator[str]:
         """What the steps from `at` on print; in a range, up to its {end}."""
-        texts: list[str] = []
         while at < len(self.steps):
             step = self.steps[at]
             at += 1
             if isinstance(step, str):
-                texts.append(step)
-                continue
-            match step:
-                case [Word("end"), *_]:
-                    if not self.depth:
-                        raise WrongUsage("jsonpath: {end} without {range}")
-                    self.last_end = at
-                    return texts
-                case [Word("range"), *path]:
-                    texts += self.range(at, _walk([value], path))
-                    at = max(at, self.last_end)
-                case _:
-                    texts.append(" ".join(printed(found) for found in _walk([value], step)))
-        return texts
+                yield step
+            elif not step.word:
+                yield from _shown(_walk(value, step.path))
+            elif step.word == "range":
+                yield from self.range(at, _walk(value, step.path))
+                at = max(at, self.last_end)
+            elif self.depth:
+                self.last_end = at
+                return
+            else:
+                raise WrongUsage("jsonpath: {end} without {range}")
 
-    def range(self, at: int, values: Values) -> list[str]:
+    def range(self, at: int, values: Iterable[Any]) -> Iterator[str]:
         """What the steps from `at` to the {end} print of each value. Without one, they are all met once more."""
         self.depth += 1
-        texts = [text for value in values for text in self.texts(at, _held(value))]
-        if not values:
-            self.texts(at, None)
+        is_empty = True
+        for value in values:
+            is_empty = False
+            yield from self.texts(at, _held(value))
+        if is_empty:
+            for _ in self.texts(at, None):
+                pass
         self.depth -= 1
-        return texts
+
+
+def _shown(values: Iterable[Any]) -> Iterator[str]:
+    """Results with spaces between them."""
+    separator = ""
+    for value in values:
+        if isinstance(value, Rows):
+            yield separator
+            yield from value.printed()
+        else:
+            yield separator + printed(value)
+        separator = " "
 
 
 def printed(value: Any) -> str:
@@ -81,7 +130,7 @@ def printed(value: Any) -> str:
     if isinstance(value, GoStruct) and value.reference:
         return gojson.said(value)
     if isinstance(value, (dict, list, tuple, bytes, GoStruct)) or gojson.is_marshaled(value):
-        return gojson.compact(value)
+        return gojson.compact(plain(value) if isinstance(value, tuple) else value)
     return gojson.said(value)
 
 
@@ -93,47 +142,83 @@ def _held(value: Any) -> Any:
 
 
 def _at(value: Any) -> Any:
-    """What a pointer points to."""
-    if isinstance(value, GoStruct) and value.reference == "pointer":
-        return GoStruct(value.type, value.values, value.text)
-    return value
+    """What a pointer points to, the object that a row stands for."""
+    if isinstance(value, GoStruct):
+        return GoStruct(value.type, value.values, value.text) if value.reference == "pointer" else value
+    return as_object(value) if is_row(value) else value
 
 
-def _walk(values: Values, nodes: list[Node]) -> Values:
-    for node in nodes:
-        values = _step(values, node)
+def _walk(value: Any, path: Sequence[Node]) -> Iterable[Any]:
+    """What a path finds from a value; to be gone through as often as needed, and found anew each time."""
+    values: Iterable[Any] = (value,)
+    for node in path:
+        values = _Found(values, node)
     return values
 
 
-def _step(values: Values, node: Node) -> Values:
+class _Found:
+    """What a node makes of values."""
+
+    __slots__ = ("node", "values")
+
+    def __init__(self, values: Iterable[Any], node: Node) -> None:
+        self.values = values
+        self.node = node
+
+    def __iter__(self) -> Iterator[Any]:
+        return _step(self.values, self.node)
+
+
+def _step(values: Iterable[Any], node: Node) -> Iterator[Any]:
     match node:
         case Field(name):
-            return [found for value in values for found in _field(value, name)]
+            for value in values:
+                yield from _field(value, name)
         case Wildcard():
-            return [child for value in values for child in _children(_at(value))]
+            for value in values:
+                yield from _children(_at(value))
         case Recursive():
-            return [found for value in values for found in _descend(value)]
+            for value in values:
+                yield from _descend(value)
         case Slice():
-            return _sliced(values, node)
+            yield from _sliced(values, node)
         case Union(branches):
-            return [found for branch in branches for found in _walk(values, branch)]
+            for branch in branches:
+                found = values
+                for each in branch:
+                    found = _Found(found, each)
+                yield from found
         case Filter():
-            return [item for value in values for item in _filter(value, node)]
+            for value in values:
+                yield from _filter(value, node)
         case Quoted(text):
-            return [text]
+            _all(values)
+            yield text
+        case Constant(constant):
+            for _ in values:
+                yield constant
         case Word(name):
             raise WrongUsage(f"jsonpath: {name!r} is no word of a template", "quote text, put a dot before a field")
-        case _:
-            return [node.value for _ in values]
 
 
-def _field(value: Any, name: str) -> Iterator[Any]:
+def _all(values: Iterable[Any]) -> None:
+    """Go through values for what may be wrong with them."""
+    for _ in values:
+        pass
+
+
+def _field(value: Any, name: str) -> Iterable[Any]:
+    if is_row(value):
+        try:
+            return (member(value, name),)
+        except KeyError:
+            return ()
     value = _at(value)
     if isinstance(value, dict):
-        if name in value:
-            yield value[name]
-    elif isinstance(value, GoStruct) and not value.reference:
-        yield from _member(value, name)
+        return (value[name],) if name in value else ()
+    if isinstance(value, GoStruct) and not value.reference:
+        return _member(value, name)
+    return value.named(name) if isinstance(value, Members) else ()
 
 
 def _member(struct: GoStruct, name: str) -> Iterator[Any]:
@@ -163,14 +248,15 @@ def _promoted(struct: GoStruct, name: str) -> Iterator[Any]:
         level = [_at(value) for field, value in pairs if field.embedded and isinstance(value, GoStruct)]
 
 
-def _children(value: Any) -> Values:
+def _children(value: Any) -> Iterable[Any]:
+    """Empty is false."""
     if isinstance(value, GoStruct):
-        return [] if value.reference else list(value.values)
+        return () if value.reference else value.values
     if isinstance(value, dict):
         return list(value.values())
     if isinstance(value, str):
-        return list(value.encode())
-    return list(value) if isinstance(value, (list, tuple, bytes)) else []
+        return value.encode()
+    return value if isinstance(value, (list, tuple, bytes, Rows)) else ()
 
 
 def _descend(value: Any) -> Iterator[Any]:
@@ -183,58 +269,65 @@ def _descend(value: Any) -> Iterator[Any]:
             yield from _descend(child)
 
 
-def _items(value: Any, what: str) -> Values:
+def _items(value: Any, what: str) -> Sequence[Any] | Rows:
     value = _at(value)
-    if not isinstance(value, (list, tuple, bytes)):
-        raise WrongUsage(f"jsonpath: only a list can be {what}, not {type(value).__name__}")
-    return list(value)
+    if not isinstance(value, (list, tuple, bytes, Rows)) or isinstance(value, Members):
+        kind = "object" if isinstance(value, (dict, GoStruct, Members)) else type(value).__name__
+        raise WrongUsage(f"jsonpath: only a list can be {what}, not {kind}")
+    return value
 
 
-def _sliced(values: Values, wanted: Slice) -> Values:
+def _sliced(values: Iterable[Any], wanted: Slice) -> Iterator[Any]:
     """What is wanted of each list; as in kubectl, the first one of which that is nothing is the last."""
-    found: Values = []
-    for value in values:
+    remaining = iter(values)
+    for value in remaining:
         if value is None:
             continue
         part = _slice(value, wanted)
         if not part:
             break
-        found += part
-    return found
+        yield from part
+    _all(remaining)
 
 
-def _slice(value: Any, wanted: Slice) -> Values:
+def _slice(value: Any, wanted: Slice) -> Iterable[Any]:
+    """Empty is false."""
     items = _items(value, "indexed")
+    if wanted.is_whole:
+        return items
     start = wanted.start or 0
     end = wanted.end if wanted.end is not None else len(items)
     start += len(items) if start < 0 else 0
     end += len(items) if end < 0 or (end == 0 and wanted.single) else 0
     if start == end:
-        return []
+        return ()
     for index in (start, end - 1):
-        if not 0 <= index < len(items):
+        if index < 0 or not _has(items, index):
             raise WrongUsage(f"jsonpath: index {index} of a list of {len(items)}")
     if start > end:
         raise WrongUsage(f"jsonpath: a slice from {start} to {end}")
     if wanted.step is not None and wanted.step <= 0:
         raise WrongUsage(f"jsonpath: a step of {wanted.step}")
-    return items[start : end : wanted.step or 1]
+    return islice(items, start, end, wanted.step or 1)
 
 
-def _filter(value: Any, wanted: Filter) -> Values:
-    if value is None:
-        return []
-    return [item for item in _items(value, "filtered") if _passes(item, wanted)]
+def _has(items: Sequence[Any] | Rows, index: int) -> bool:
+    return items.has(index) if isinstance(items, Rows) else index < len(items)
+
+
+def _filter(value: Any, wanted: Filter) -> Iterator[Any]:
+    if value is not None:
+        yield from (item for item in _items(value, "filtered") if _passes(item, wanted))
 
 
 def _passes(item: Any, wanted: Filter) -> bool:
     if not wanted.operator:
         try:
-            return bool(_walk([item], wanted.left))
+            return any(True for _ in _walk(item, wanted.left))
         except WrongUsage:
             return True  # kubectl takes what it cannot look into for something that is there
-    lefts = _walk([item], wanted.left)
-    rights = _walk([item], wanted.right)
+    lefts = list(_walk(item, wanted.left))
+    rights = list(_walk(item, wanted.right))
     if not lefts or not rights:
         return False
     if len(lefts) > 1 or len(rights) > 1:

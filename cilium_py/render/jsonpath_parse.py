@@ -38,6 +38,10 @@ class Slice:
     single: bool = False
     """One index, not a range: `end` is the one behind it."""
 
+    @property
+    def is_whole(self) -> bool:
+        return self.start is self.end is self.step is None
+
 
 @dataclass(frozen=True)
 class Union:
@@ -72,9 +76,21 @@ class Word:
 Node: TypeAlias = Field | Wildcard | Recursive | Slice | Union | Filter | Quoted | Constant | Word
 
 
-def parse(template: str) -> list[str | list[Node]]:
+@dataclass(frozen=True)
+class Action:
+    """A path whose results are shown, or gone through from {range} to {end}."""
+
+    word: str
+    """range, end or nothing."""
+    path: list[Node]
+
+
+Steps: TypeAlias = list[str | Action]
+
+
+def parse(template: str) -> Steps:
     """A template as texts and actions in order. Raises WrongUsage that says what is wrong."""
-    steps: list[str | list[Node]] = []
+    steps: Steps = []
     at = 0
     while at < len(template):
         brace = template.find("{", at)
@@ -84,9 +100,18 @@ def parse(template: str) -> list[str | list[Node]]:
             at = end
             continue
         reader = _Action(template, at + 1)
-        steps.append(reader.nodes())
+        steps.append(_step(reader.nodes()))
         at = reader.at
     return steps
+
+
+def _step(nodes: list[Node]) -> str | Action:
+    match nodes:
+        case [Quoted(text)]:
+            return text
+        case [Word("range" | "end" as word), *path]:
+            return Action(word, path)
+    return Action("", nodes)
 
 
 def _action(text: str) -> list[Node]:

@@ -38,9 +38,13 @@ def _converter(hint: Any) -> Converter | None:
     return plain
 
 
+def is_row(value: Any) -> bool:
+    return isinstance(value, tuple) and hasattr(value, "_fields")
+
+
 def plain(value: Any) -> Any:
     """A value of a row in terms of JSON: rows become objects, tuples become lists."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
+    if is_row(value):
         return as_object(value)
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
@@ -55,3 +59,15 @@ def as_object(row: Any) -> dict[str, Any]:
         name: value if convert is None or value is None else convert(value)
         for (name, convert), value in zip(converters(row.__class__), row, strict=True)
     }
+
+
+def member(row: Any, name: str) -> Any:
+    """What as_object has of one name. Raises KeyError."""
+    position, convert = _positions(row.__class__)[name]
+    value = row[position]
+    return value if convert is None or value is None else convert(value)
+
+
+@cache
+def _positions(row: type[tuple[Any, ...]]) -> dict[str, tuple[int, Converter | None]]:
+    return {name: (position, convert) for position, (name, convert) in enumerate(converters(row))}

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TypeVar
 from cilium_py.render import grid, rowyaml, tabular
 from cilium_py.render.output import Output
 from cilium_py.render.rowjson import encoded, writer
-from cilium_py.render.stream import chunks, collected
+from cilium_py.render.stream import chunks
 from cilium_py.render.values import as_object, converters, plain
 from cilium_py.schema import Line, Table
 
@@ -32,9 +32,9 @@ def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], tex
         case "csv":
             _csv(stream, rows, row)
         case "jsonpath":
-            from cilium_py.render.jsonpath import evaluate
+            from cilium_py.render.jsonpath import write as write_jsonpath
 
-            _lines(stream, collected(map(as_object, rows), lambda read: [evaluate(output.template, read)]))
+            write_jsonpath(stream, output.template, rows)
 
 
 def write_value(stream: BinaryIO, output: Output, value: Any) -> None:
