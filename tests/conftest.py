@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.features import lacking
 from tests.terminal import Terminal
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-IN_CI = os.environ.get("CI") == "true"
 
 # A shell's background job ignores Ctrl-C, and so would every command that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,9 +31,7 @@ def shared() -> Path:
 def as_root() -> None:
     """Skip a test that needs root; in CI, where root is promised, fail it."""
     if os.geteuid() != 0:
-        if IN_CI:
-            pytest.fail("CI runs as root")
-        pytest.skip("needs root")
+        lacking("root")
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
         try:
             opened.append(Terminal(directory, columns, lines, term))
         except FileNotFoundError:
-            pytest.skip("needs tmux")
+            lacking("tmux")
         opened[-1].shows("ready>")
         return opened[-1]
 

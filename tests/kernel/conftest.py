@@ -15,7 +15,7 @@ from cilium_py.bpf.map import BpfMap
 from cilium_py.bpf.pins import mount_bpffs
 from cilium_py.cli.main import main
 from cilium_py.maps import ct
-from tests.conftest import IN_CI
+from tests.features import lacking
 from tests.kernel.flows import CT, FLOWS, make
 
 CLONE_NEWNS = 0x00020000
@@ -119,7 +119,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def compile(name: str) -> Path:
         if name not in built:
             if clang is None:
-                (pytest.fail if IN_CI else pytest.skip)("needs clang")
+                lacking("clang")
             source, target = OBJECTS / f"{name}.bpf.c", tmp_path_factory.mktemp("objects") / f"{name}.o"
             flags = ["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror"]
             include = f"-I/usr/include/{os.uname().machine}-linux-gnu"

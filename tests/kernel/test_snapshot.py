@@ -24,6 +24,7 @@ from cilium_py.render.values import as_object
 from cilium_py.snapshot.open import recording
 from cilium_py.snapshot.save import READABLE
 from cilium_py.table import Family
+from tests.features import lacking
 from tests.kernel.conftest import Said
 
 from .test_families import Outer, make
@@ -114,7 +115,7 @@ def test_dumps_by_bpftool_read_as_the_live_maps_do(
 ) -> None:  # fmt: skip
     bpftool = shutil.which("bpftool")
     if bpftool is None:
-        pytest.skip("no bpftool, whose outputs these are")
+        lacking("bpftool, whose outputs these are")
     target = tmp_path / "cilium-bugtool-x" / "cmd"
     target.mkdir(parents=True)
     pins = node / "tc/globals"

@@ -15,6 +15,7 @@ from cilium_py.errors import LibraryMissing
 from cilium_py.libbpf import ENOTSUPP, Library, VerifierError, library
 from cilium_py.libbpf.checkers import failure, negative_is_errno, negative_is_errno_of, null_is_errno_of
 from cilium_py.libbpf.signatures import SIGNATURES
+from tests.features import lacking
 
 
 def named(name: str) -> SimpleNamespace:
@@ -91,7 +92,7 @@ def test_the_library_has_every_function_of_the_table() -> None:
     try:
         loaded = library()
     except LibraryMissing:
-        pytest.skip("libbpf is not installed")
+        lacking("libbpf")
     for name in SIGNATURES:
         assert getattr(loaded, name).argtypes is SIGNATURES[name].arguments or SIGNATURES[name].arguments == ()
 
