@@ -28,9 +28,9 @@ from cilium_py.render.jsonpath_parse import (
     parse,
 )
 from cilium_py.render.jsonpath_plan import can_fail, goes_through_once
-from cilium_py.render.jsonpath_root import Members, Rows, as_it_is
+from cilium_py.render.jsonpath_root import Members, Rows
 from cilium_py.render.spool import Spool
-from cilium_py.render.stream import chunks
+from cilium_py.render.stream import as_it_is, chunks
 from cilium_py.render.values import as_object, is_row, member, plain
 from cilium_py.schema.golang import GoStruct
 

@@ -9,12 +9,8 @@ from typing import Any, Self
 
 from cilium_py.render import gojson
 from cilium_py.render.spool import Spool
-from cilium_py.render.stream import READING, chunks
+from cilium_py.render.stream import READING, as_it_is, chunks
 from cilium_py.render.values import plain
-
-
-def as_it_is(item: Any) -> Any:
-    return item
 
 
 class Rows:

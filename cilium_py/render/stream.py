@@ -15,6 +15,10 @@ CHUNK = 1024
 """Items encoded before a write."""
 
 
+def as_it_is(item: T) -> T:
+    return item
+
+
 def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     """Items by the chunk. An error while reading comes after the items that were read before it."""
     chunk: list[T] = []

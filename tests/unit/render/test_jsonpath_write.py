@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from cilium_py.errors import Partial, WrongUsage
 from cilium_py.render.jsonpath import evaluate, write
-from cilium_py.render.jsonpath_root import Members, Rows, as_it_is
+from cilium_py.render.jsonpath_root import Members, Rows
 from cilium_py.render.spool import FIRST
-from cilium_py.render.stream import CHUNK
+from cilium_py.render.stream import CHUNK, as_it_is
 from cilium_py.render.values import as_object
 from cilium_py.schema import Address
 
