@@ -15,7 +15,7 @@ import pytest
 from cilium_py.errors import CiliumPyError
 from cilium_py.health import pidfile, unit
 from cilium_py.health.detach import detach
-from cilium_py.health.echo import Echo
+from cilium_py.health.echo import Echo, _Waiting
 from cilium_py.health.metrics import LATENCY, STATUS, Metrics
 from cilium_py.health.prober import Manner, Prober
 from cilium_py.health.responder import ROUTES
@@ -126,9 +126,15 @@ def test_lost_echo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_answers_of_others_are_not_ours() -> None:
+    """Though they have the numbers that we wait for."""
+
     async def run() -> None:
-        with Echo(4) as one, Echo(4) as other:
-            await asyncio.gather(*(sender.ping(HERE) for sender in (one, other) for _ in range(50)))
+        with Echo(4) as silent, Echo(4) as other:
+            taken = asyncio.get_running_loop().create_future()
+            silent._waiting |= {number: _Waiting(HERE, taken, 0, 0) for number in range(1, 100)}
+            for _ in range(20):
+                await other.ping(HERE)
+            assert not taken.done()
 
     asyncio.run(run())
 
