@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 OBJECTS := $(MAKE) --no-print-directory -C bpf_src
 
 BUILD_PACKAGES := python3-venv libbpf1 libbpf-dev clang-19 llvm-19 iproute2 iputils-ping
-TEST_PACKAGES := nftables procps time tmux
+TEST_PACKAGES := bpftool nftables procps time tmux
 LINT_PACKAGES := clang-format-19
 BENCH_PACKAGES := iperf3 sockperf time util-linux
 
