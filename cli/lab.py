@@ -86,7 +86,7 @@ def exec_(where: str, command: tuple[str, ...]) -> None:
     from cilium_py.lab import command as inside
 
     argv = command[1:] if command[0] == "--" else command
-    if not argv:
+    if not argv or not argv[0]:
         raise WrongUsage("no command to run", "cilium-py lab exec pod1 -- ping -c3 pod2")
     try:
         inside.become(Lab.running(), where, argv)

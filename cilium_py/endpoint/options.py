@@ -47,5 +47,7 @@ def parse_option(text: str) -> tuple[str, int]:
         raise WrongUsage(f"{word!r}: no such option of an endpoint", hint=f"there are {', '.join(OPTIONS)}")
     number = _WORDS.get(value.lower(), int(value) if re.fullmatch("[0-9]{1,9}", value) else None)
     if number is None or number > OPTIONS[known].most:
-        raise WrongUsage(f"{text!r}: not a value for {known}", hint="write enable or disable")
+        most = OPTIONS[known].most
+        hint = "write enable or disable" if most == 1 else f"give a number from 0 to {most}"
+        raise WrongUsage(f"{text!r}: not a value for {known}", hint)
     return known, number

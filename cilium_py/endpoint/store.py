@@ -40,7 +40,7 @@ def load(paths: NodePaths, endpoint_id: int) -> Endpoint:
     for directory in (paths.endpoint, paths.endpoint_next, paths.endpoint_failed):
         try:
             return _read(directory(endpoint_id) / DOCUMENT)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
     raise EndpointMissing(f"endpoint {endpoint_id}: no such endpoint", hint="`cilium-py endpoint list` shows them")
 
@@ -71,4 +71,5 @@ def _read(path: Path) -> Endpoint:
     try:
         return Endpoint.of_document(json.loads(path.read_text()))
     except ValueError as error:
-        raise CiliumPyError(f"{path}: {error}") from error
+        hint = f"remove {path.parent}, then `cilium-py endpoint add` makes it anew"
+        raise CiliumPyError(f"{path}: not an endpoint: {error}", hint) from error

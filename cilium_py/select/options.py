@@ -13,6 +13,7 @@ from cilium_py.select.fields import Field, Fields, Kind
 from cilium_py.select.tree import And, Compare, Has, Node, Not, Or, Within, all_of, any_of
 
 ENDS = ("source", "destination")
+LAST_PORT = 65535
 
 
 class Directory(Protocol):
@@ -90,12 +91,25 @@ def ports(fields: Fields) -> list[Field]:
     return [field for field in ending(Kind.NUMBER, "port")(fields) if field.name not in ("last_port", "proxy_port")]
 
 
+def is_port(field: Field, text: str) -> Node:
+    port_range(text)
+    return literals.one_of(field, text)
+
+
+def port_range(text: str) -> tuple[int, int]:
+    """The first and the last. Raises WrongUsage."""
+    first, _, last = text.partition("-")
+    least, most = literals.integer(first), literals.integer(last or first)
+    if max(least, most) > LAST_PORT:
+        raise WrongUsage(f"{text!r} is no port", f"give one from 0 to {LAST_PORT}, or a range such as 8000-8080")
+    return least, most
+
+
 def port(text: str, fields: Fields, _directory: Directory) -> Node:
     """Of a rule for a range of ports, that the port, or part of the range, is in it."""
-    first, _, last = text.partition("-")
     if "last_port" not in fields:
-        return any_of(*(literals.one_of(field, text) for field in ports(fields)))
-    least, most = literals.integer(first), literals.integer(last or first)
+        return any_of(*(is_port(field, text) for field in ports(fields)))
+    least, most = port_range(text)
     return all_of(Compare(fields["port"], "<=", most), Compare(fields["last_port"], ">=", least))
 
 
@@ -161,8 +175,8 @@ OPTIONS = (
     option("--src", "CIDR", "source address", sources, literals.concerning),
     option("--dst", "CIDR", "destination address", destinations, literals.concerning),
     option("--addr", "CIDR", "any address of the row", of_kind(Kind.ADDRESS, Kind.PREFIX), literals.concerning),
-    option("--sport", "PORT", "source port, or a range such as 8000-8080", by_name("source_port")),
-    option("--dport", "PORT", "destination port", by_name("destination_port")),
+    option("--sport", "PORT", "source port, or a range such as 8000-8080", by_name("source_port"), is_port),
+    option("--dport", "PORT", "destination port", by_name("destination_port"), is_port),
     Option("--port", "PORT", "any port of the row", ports, port),
     option("--proto", "NAME", "protocol: TCP, UDP, ICMP, ... or its number", by_name("protocol")),
     option("--dir", "NAME", "direction", directions),

@@ -51,6 +51,19 @@ def test_not_a_name(paths: NodePaths, text: str) -> None:
         naming.find(paths, text)
 
 
+def test_what_is_no_endpoint_in_the_state_directory(tmp_path: Path) -> None:
+    """A file with a number for a name is none; a damaged endpoint is told of, and what to do about it."""
+    paths = NodePaths(tmp_path / "bpf", tmp_path)
+    (tmp_path / "5").touch()
+    assert list(store.all(paths)) == []
+    (tmp_path / "6").mkdir()
+    (tmp_path / "6" / store.DOCUMENT).write_text("{")
+    with pytest.raises(CiliumPyError, match="not an endpoint") as error:
+        store.load(paths, 6)
+    assert error.value.hint is not None
+    assert f"remove {tmp_path}/6" in error.value.hint
+
+
 def test_by_labels(paths: NodePaths) -> None:
     assert naming.having(paths, ["k8s:zone=a"]) == [WEB, OTHER]
     assert naming.having(paths, ["k8s:zone=a", "app=db"]) == [OTHER]

@@ -10,7 +10,7 @@ from click.shell_completion import ShellComplete
 from cilium_py.cli.bpf import definitions
 from cilium_py.cli.main import cilium_py
 from cilium_py.errors import WrongUsage
-from cilium_py.maps import policy
+from cilium_py.maps import ct, policy
 from cilium_py.schema import MapDef
 from cilium_py.select.fields import Kind, fields_of
 from cilium_py.select.options import OPTIONS, selected
@@ -65,6 +65,13 @@ def test_a_port_is_looked_for_in_ranges(port: str, is_meant: bool) -> None:
     assert (row.port, row.last_port) == (8080, 8087)
     node = selected([("--port", port, False)], fields_of(policy.Row), Names(), "policy")
     assert predicate(node)(row) is is_meant
+
+
+@pytest.mark.parametrize("row", [policy.Row, ct.Row])
+@pytest.mark.parametrize("port", ["65536", "8080-70000", "70000-80", "x"])
+def test_no_port(row: type[tuple[object, ...]], port: str) -> None:
+    with pytest.raises(WrongUsage, match=port):
+        selected([("--port", port, False)], fields_of(row), Names(), "a table")
 
 
 def offered(line: str) -> Iterator[str]:
