@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from cilium_py.cli.context import Settings, output_option, say, settings, show
-from cilium_py.cli.parameters import labels_option, optional_endpoint_argument
+from cilium_py.cli.parameters import labels_option, optional_endpoint_argument, time_option
 from cilium_py.errors import CiliumPyError, EndpointMissing, Partial, RegenerationFailed, WrongUsage, advice, said
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class Result(NamedTuple):
 @labels_option
 @click.option("--reason", default="asked for by hand", show_default=True, help="what the endpoint's log says of it")
 @click.option("--no-wait", is_flag=True, help="return when it is queued; `endpoint log` shows how it ended")
-@click.option(
-    "--timeout", type=click.FloatRange(0), metavar="SECONDS", help="give up if others hold the endpoint longer"
-)
+@time_option("--timeout", None, "give up if others hold the endpoint longer", least=0)
 @click.option("--compile", "compiled", is_flag=True, help="build from source with clang, not from the prebuilt object")
 @click.option("--llc", is_flag=True, help="with --compile: clang -emit-llvm, then llc")
 @output_option
