@@ -90,9 +90,9 @@ class _Run:
             if isinstance(step, str):
                 yield step
             elif not step.word:
-                yield from _shown(_walk(value, step.path))
+                yield from _shown(_found((value,), step.path))
             elif step.word == "range":
-                yield from self.range(at, _walk(value, step.path))
+                yield from self.range(at, _found((value,), step.path))
                 at = max(at, self.last_end)
             elif self.depth:
                 self.last_end = at
@@ -148,9 +148,8 @@ def _at(value: Any) -> Any:
     return as_object(value) if is_row(value) else value
 
 
-def _walk(value: Any, path: Sequence[Node]) -> Iterable[Any]:
-    """What a path finds from a value; to be gone through as often as needed, and found anew each time."""
-    values: Iterable[Any] = (value,)
+def _found(values: Iterable[Any], path: Sequence[Node]) -> Iterable[Any]:
+    """What a path finds from values; to be gone through as often as needed, and found anew each time."""
     for node in path:
         values = _Found(values, node)
     return values
@@ -166,39 +165,47 @@ class _Found:
         self.node = node
 
     def __iter__(self) -> Iterator[Any]:
-        return _step(self.values, self.node)
+        return FINDERS[type(self.node)](self.values, self.node)
 
 
-def _step(values: Iterable[Any], node: Node) -> Iterator[Any]:
-    match node:
-        case Field(name):
-            for value in values:
-                yield from _field(value, name)
-        case Wildcard():
-            for value in values:
-                yield from _children(_at(value))
-        case Recursive():
-            for value in values:
-                yield from _descend(value)
-        case Slice():
-            yield from _sliced(values, node)
-        case Union(branches):
-            for branch in branches:
-                found = values
-                for each in branch:
-                    found = _Found(found, each)
-                yield from found
-        case Filter():
-            for value in values:
-                yield from _filter(value, node)
-        case Quoted(text):
-            _all(values)
-            yield text
-        case Constant(constant):
-            for _ in values:
-                yield constant
-        case Word(name):
-            raise WrongUsage(f"jsonpath: {name!r} is no word of a template", "quote text, put a dot before a field")
+def _fields(values: Iterable[Any], node: Field) -> Iterator[Any]:
+    for value in values:
+        yield from _field(value, node.name)
+
+
+def _parts(values: Iterable[Any], _: Wildcard) -> Iterator[Any]:
+    for value in values:
+        yield from _children(_at(value))
+
+
+def _below(values: Iterable[Any], _: Recursive) -> Iterator[Any]:
+    for value in values:
+        yield from _descend(value)
+
+
+def _united(values: Iterable[Any], node: Union) -> Iterator[Any]:
+    for branch in node.branches:
+        yield from _found(values, branch)
+
+
+def _filtered(values: Iterable[Any], node: Filter) -> Iterator[Any]:
+    for value in values:
+        if value is not None:
+            yield from (item for item in _items(value, "filtered") if _passes(item, node))
+
+
+def _quoted(values: Iterable[Any], node: Quoted) -> Iterator[Any]:
+    _all(values)
+    yield node.text
+
+
+def _constant(values: Iterable[Any], node: Constant) -> Iterator[Any]:
+    for _ in values:
+        yield node.value
+
+
+def _refused(_: Iterable[Any], node: Word) -> Iterator[Any]:
+    raise WrongUsage(f"jsonpath: {node.name!r} is no word of a template", "quote text, put a dot before a field")
 
 
 def _all(values: Iterable[Any]) -> None:
@@ -265,8 +272,9 @@ def _descend(value: Any) -> Iterator[Any]:
     children = _children(value)
     if children:
         yield value
-        for child in children:
-            yield from _descend(child)
+        if not isinstance(value, (str, bytes)):  # bytes have no parts
+            for child in children:
+                yield from _descend(child)
 
 
 def _items(value: Any, what: str) -> Sequence[Any] | Rows:
@@ -315,19 +323,14 @@ def _has(items: Sequence[Any] | Rows, index: int) -> bool:
     return items.has(index) if isinstance(items, Rows) else index < len(items)
 
 
-def _filter(value: Any, wanted: Filter) -> Iterator[Any]:
-    if value is not None:
-        yield from (item for item in _items(value, "filtered") if _passes(item, wanted))
-
-
 def _passes(item: Any, wanted: Filter) -> bool:
     if not wanted.operator:
         try:
-            return any(True for _ in _walk(item, wanted.left))
+            return any(True for _ in _found((item,), wanted.left))
         except WrongUsage:
             return True  # kubectl takes what it cannot look into for something that is there
-    lefts = list(_walk(item, wanted.left))
-    rights = list(_walk(item, wanted.right))
+    lefts = list(_found((item,), wanted.left))
+    rights = list(_found((item,), wanted.right))
     if not lefts or not rights:
         return False
     if len(lefts) > 1 or len(rights) > 1:
@@ -349,6 +352,18 @@ def _matches(text: Any, pattern: Any) -> bool:
     except re.error as error:
         raise WrongUsage(f"jsonpath: {pattern!r} is no regular expression: {error}") from None
 
+
+FINDERS: dict[type, Callable[[Iterable[Any], Any], Iterator[Any]]] = {
+    Field: _fields,
+    Wildcard: _parts,
+    Recursive: _below,
+    Slice: _sliced,
+    Union: _united,
+    Filter: _filtered,
+    Quoted: _quoted,
+    Constant: _constant,
+    Word: _refused,
+}
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda a, b: bool(a == b),

@@ -20,51 +20,59 @@ PLAIN = (Field, Wildcard, Recursive, Quoted, Constant)
 """What makes something, or nothing, of any value."""
 
 
+SHOWN_WHOLE = Action("", [])
+
+
 def goes_through_once(steps: Steps) -> bool:
     """Whether one action alone looks into the document, and takes its items from the first to the last."""
-    looks = _outside_ranges(steps)
-    return looks is not None and len(looks) <= 1 and all(map(_takes_each, looks))
+    looks = _looks(steps)
+    outer = [action for action, is_outer in looks or () if is_outer]
+    return looks is not None and len(outer) <= 1 and all(each == SHOWN_WHOLE or _takes_each(each) for each in outer)
 
 
 def can_fail(steps: Steps, of_list: bool) -> bool:
     """Whether there are documents, lists or no lists, that the template does not fit."""
-    outside = _outside_ranges(steps)
-    if outside is None:
-        return True
-    for action in steps:
-        if isinstance(action, Action) and action.word != "end":
-            at_list = of_list and any(action is other for other in outside) and _takes_each(action)
-            if not all(map(_fits_all, action.path[at_list:])):
-                return True
-    return False
+    looks = _looks(steps)
+    return looks is None or not all(
+        _fits_all(node)
+        for action, is_outer in looks
+        for node in action.path[of_list and is_outer and _fits_lists(action) :]
+    )
 
 
-def _outside_ranges(steps: Steps) -> list[Action] | None:
-    """The actions whose path starts at the document; None where ranges and ends are not in pairs."""
+def _looks(steps: Steps) -> list[tuple[Action, bool]] | None:
+    """The actions that have a path, and whether it starts at the document; None where a range or end has no other."""
     found, depth = [], 0
-    for action in steps:
-        if not isinstance(action, Action):
+    for step in steps:
+        if not isinstance(step, Action):
             continue
-        if action.word == "end":
-            depth -= 1
-            if depth < 0:
-                return None
-            continue
-        if depth == 0:
-            found.append(action)
-        depth += action.word == "range"
+        if step.word != "end":
+            found.append((step, depth == 0))
+        depth += {"range": 1, "end": -1}.get(step.word, 0)
+        if depth < 0:
+            return None
     return None if depth else found
 
 
 def _takes_each(action: Action) -> bool:
     match action.path:
-        case [Wildcard() | Slice(None, None, None) | Filter(_, "", _), *rest]:
+        case [Wildcard() | Filter(), *rest]:
             pass
-        case [Filter(), *rest]:
+        case [Slice() as first, *rest] if first.is_whole:
             pass
         case _:
             return False
     return not any(isinstance(node, (Union, Recursive)) for node in rest)
+
+
+def _fits_lists(action: Action) -> bool:
+    """Whether the path starts with what fits every list, though not everything that is none."""
+    match action.path:
+        case [Slice() as first, *_]:
+            return first.is_whole
+        case [Filter() as first, *_]:
+            return not first.operator
+    return False
 
 
 def _fits_all(node: Node) -> bool:
