@@ -127,20 +127,36 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option(
-    "--bpf-root", envvar="CILIUM_PY_BPF_ROOT", metavar="DIR", type=click.Path(), help="bpffs of the node [/sys/fs/bpf]"
+    "--bpf-root",
+    envvar="CILIUM_PY_BPF_ROOT",
+    show_envvar=True,
+    metavar="DIR",
+    type=click.Path(),
+    help="bpffs of the node [/sys/fs/bpf]",
 )
 @click.option(
-    "--state-dir", envvar="CILIUM_PY_STATE_DIR", metavar="DIR", type=click.Path(),
+    "--state-dir", envvar="CILIUM_PY_STATE_DIR", show_envvar=True, metavar="DIR", type=click.Path(),
     help="state directory of the node [/var/run/cilium/state]",
 )  # fmt: skip
 @click.option(
-    "--node", envvar="CILIUM_PY_NODE", metavar="NAME", shell_complete=complete_nodes, help="a node of the running lab"
+    "--node",
+    envvar="CILIUM_PY_NODE",
+    show_envvar=True,
+    metavar="NAME",
+    shell_complete=complete_nodes,
+    help="a node of the running lab",
 )
 @click.option(
-    "--from", "recording", envvar="CILIUM_PY_FROM", metavar="FILE|DIR", type=click.Path(),
+    "--from", "recording", envvar="CILIUM_PY_FROM", show_envvar=True, metavar="FILE|DIR", type=click.Path(),
     help="read a snapshot, a directory of bpftool's dumps or a sysdump in place of a node",
 )  # fmt: skip
-@click.option("--compat", is_flag=True, envvar="CILIUM_PY_COMPAT", help="print exactly what cilium-dbg 1.18 prints")
+@click.option(
+    "--compat",
+    is_flag=True,
+    envvar="CILIUM_PY_COMPAT",
+    show_envvar=True,
+    help="print exactly what cilium-dbg 1.18 prints",
+)
 @click.option("-v", "--verbose", count=True, help="log to stderr; twice for libbpf's own messages")
 @click.version_option(__version__, "--version", message="cilium-py %(version)s")
 @click.pass_context
