@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import starmap
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cilium_py.errors import CiliumPyError
 from cilium_py.render import tabular
 from cilium_py.render.output import Output
 from cilium_py.render.spool import Spool
-from cilium_py.render.stream import READING
+from cilium_py.render.stream import READING, put_members
 from cilium_py.render.write import header, pieces_of
 from cilium_py.render.write import write as write_rows
-from cilium_py.schema import GoList, Line, MapDef, Table
+from cilium_py.schema import GoList, Layout, Line, MapDef, Table
 from cilium_py.schema.decoder import Decoder
 from cilium_py.table import OpenTable
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cilium_py.bpf.batch import Batch
     from cilium_py.bpf.formatter import Formatter
     from cilium_py.render.steps import Program
+    from cilium_py.schema.form import Field
 
 LARGE = 2000
 """Rows in a batch that Python takes about as long for as the program takes to load."""
@@ -42,22 +43,32 @@ def streams(output: Output, definition: MapDef[Any]) -> bool:
     if not output.compat:
         return output.format in ("text", "json", "jsonl", "csv")
     shape = definition.compat
-    if not (output.is_text and isinstance(shape, GoList) and isinstance(definition.text, Line)):
+    if not isinstance(shape, GoList) or shape.arranged:
         return False
-    return not (shape.text or shape.order or shape.arranged)
+    if not output.is_text:
+        return shape.is_stored and output.format in ("json", "yaml")
+    return isinstance(definition.text, Line) and not (shape.text or shape.order)
 
 
 def write(stream: BinaryIO, output: Output, definition: MapDef[Any], tables: Iterable[OpenTable[Any]]) -> None:
     """Write the rows of tables as render.write does, or in compat as render.compat does, where `streams` says so."""
+    shape = definition.compat
     with ExitStack() as stack:
-        kernel = _Kernel(output.format, definition, stack)
+        if output.compat and not output.is_text:
+            from cilium_py.render.compat import write_items
+
+            assert isinstance(shape, GoList)
+            kernel = _Kernel(_Dump(output.format, shape), definition.key_order, stack)
+            write_items(stream, output, shape, kernel.all_pieces(tables))
+            return
+        kernel = _Kernel(_Rows(output.format, definition), definition.key_order, stack)
         if output.format == "json":
-            _array(stream, (piece for table in tables for piece in kernel.pieces(table)))
+            if not put_members(stream, kernel.all_pieces(tables), b"[", b"\n]\n"):
+                stream.write(b"[]\n")
             return
         if output.is_text and isinstance(definition.text, Table):
-            _aligned(stream, definition.text, kernel, tables)
+            _aligned(stream, definition.row, definition.text, kernel, tables)
             return
-        shape = definition.compat
         blank = output.compat and isinstance(shape, GoList) and shape.blank_line_after_map
         head = header(output.format, definition.row)
         for table in tables:
@@ -70,7 +81,9 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], tables: Ite
         stream.write(head)
 
 
-def _aligned(stream: BinaryIO, text: Table[Any], kernel: _Kernel, tables: Iterable[OpenTable[Any]]) -> None:
+def _aligned(
+    stream: BinaryIO, row: type[Any], text: Table[Any], kernel: _Kernel, tables: Iterable[OpenTable[Any]]
+) -> None:
     """A table in columns as wide as the longest cell: all entries are kept, as they are in the map."""
     failure: Exception | None = None
     with ExitStack() as stack:
@@ -83,7 +96,7 @@ def _aligned(stream: BinaryIO, text: Table[Any], kernel: _Kernel, tables: Iterab
         except READING as error:
             failure = error
         if failure is None or any(each.count for each in kept):
-            _write_aligned(stream, text, kernel, kept)
+            _write_aligned(stream, row, text, kernel, kept)
     if failure is not None:
         raise failure
 
@@ -106,7 +119,7 @@ class _Kept:
         return (Batch(memoryview(keys), memoryview(values), count) for keys, values, count in self.spool)
 
 
-def _write_aligned(stream: BinaryIO, text: Table[Any], kernel: _Kernel, kept: list[_Kept]) -> None:
+def _write_aligned(stream: BinaryIO, row: type[Any], text: Table[Any], kernel: _Kernel, kept: list[_Kept]) -> None:
     from cilium_py.render.steps import CELL_ROOM, MOST_CELLS
 
     is_large = sum(each.count for each in kept) >= LARGE
@@ -128,23 +141,12 @@ def _write_aligned(stream: BinaryIO, text: Table[Any], kernel: _Kernel, kept: li
                     for piece in kernel.formatter.texts(batch):
                         stream.write(piece)
             return
-    rows = (row for each in kept for batch in each.batches() for row in kernel.rows(each.table, batch))
-    write_rows(stream, Output("text"), rows, kernel.definition.row, text)
+    rows = (row for each in kept for batch in each.batches() for row in _rows(each.table, batch))
+    write_rows(stream, Output("text"), rows, row, text)
 
 
-def _array(stream: BinaryIO, pieces: Iterator[bytes | memoryview]) -> None:
-    """Objects, each with a comma before it, as one array."""
-    first = next(pieces, None)
-    if first is None:
-        stream.write(b"[]\n")
-        return
-    stream.write(b"[")
-    stream.write(first[1:])
-    try:
-        for piece in pieces:
-            stream.write(piece)
-    finally:
-        stream.write(b"\n]\n")
+def _rows(table: OpenTable[Any], batch: Batch) -> Iterator[Any]:
+    return starmap(table.layout.decode, table.pairs_of(batch))
 
 
 def gathered(table: OpenTable[Any]) -> Iterator[Batch]:
@@ -179,19 +181,59 @@ def _joined(parts: Sequence[tuple[bytes, bytes]], count: int) -> Batch:
     return Batch(keys, values, count)
 
 
+class _Rows:
+    """Rows in one of our formats, or as text."""
+
+    def __init__(self, form: str, definition: MapDef[Any]) -> None:
+        self.form = form
+        self.definition = definition
+
+    def program(self, layout: Layout[Any]) -> Program | None:
+        """What the kernel is to write; None of rows that are made by a function. Raises Unsupported."""
+        from cilium_py.render.wholesale import program_of
+
+        decoder = layout.decode
+        return program_of(self.form, self.definition.text, decoder) if isinstance(decoder, Decoder) else None
+
+    def pieces(self, table: OpenTable[Any], batch: Batch) -> Iterator[bytes]:
+        """What Python writes."""
+        return pieces_of(self.form, _rows(table, batch), self.definition.row, self.definition.text)
+
+
+class _Dump:
+    """What lies in memory, as cilium-dbg dumps it."""
+
+    def __init__(self, form: str, shape: GoList[Any]) -> None:
+        self.form = form
+        self.shape = shape
+
+    def program(self, layout: Layout[Any]) -> Program | None:
+        from cilium_py.render.stored import stored
+
+        return stored(self.form, self.shape, layout).program()
+
+    def pieces(self, table: OpenTable[Any], batch: Batch) -> Iterator[bytes]:
+        from cilium_py.render.stored import stored
+
+        return stored(self.form, self.shape, table.layout).pieces(batch)
+
+
 class _Kernel:
     """The program that formats, loaded when it is first worth it, and what it is to write of each layout."""
 
-    def __init__(self, form: str, definition: MapDef[Any], stack: ExitStack) -> None:
-        self.form = form
-        self.definition = definition
+    def __init__(self, wording: _Rows | _Dump, by: Sequence[Field], stack: ExitStack) -> None:
+        """`by` are the fields of a key that the entries are sorted by."""
+        self.wording = wording
+        self.by = by
         self.stack = stack
         self.formatter: Formatter | None = None
         self.is_refused = False
 
+    def all_pieces(self, tables: Iterable[OpenTable[Any]]) -> Iterator[bytes | memoryview]:
+        return chain.from_iterable(map(self.pieces, tables))
+
     def pieces(self, table: OpenTable[Any]) -> Iterator[bytes | memoryview]:
-        """The text of a table's rows, piece by piece; each is valid until the next is asked for."""
-        definition = self.definition
+        """The text of a table's entries, piece by piece; each is valid until the next is asked for."""
         program: Program | None = None
         for batch in self.batches(table):
             if program is None and (self.formatter or batch.count >= LARGE):
@@ -201,31 +243,25 @@ class _Kernel:
             if program is not None and self.formatter is not None:
                 yield from filter(len, self.formatter.texts(batch))
             else:
-                yield from pieces_of(self.form, self.rows(table, batch), definition.row, definition.text)
+                yield from self.wording.pieces(table, batch)
 
     def batches(self, table: OpenTable[Any]) -> Iterator[Batch]:
         """A table in the order that its rows have."""
-        by = self.definition.key_order
-        return table.arranged(by) if by else gathered(table)
-
-    def rows(self, table: OpenTable[Any], batch: Batch) -> Iterator[Any]:
-        return starmap(table.layout.decode, table.pairs_of(batch))
+        return table.arranged(self.by) if self.by else gathered(table)
 
     def program(self, table: OpenTable[Any]) -> Program | None:
-        """What the kernel is to write of this table's rows; None if Python must."""
+        """What the kernel is to write of this table's entries; None if Python must."""
         from cilium_py.render.steps import Unsupported
-        from cilium_py.render.wholesale import program_of
 
-        decoder = table.layout.decode
-        if self.is_refused or not isinstance(decoder, Decoder) or table.map.per_cpu:
+        if self.is_refused or table.map.per_cpu:
             return None
         try:
-            program = program_of(self.form, self.definition.text, decoder)
+            program = self.wording.program(table.layout)
         except Unsupported as reason:
             log.info("%s: formatted by Python: %s", table.path, reason)
             self.is_refused = True
             return None
-        return program if self.formatter or self.load() else None
+        return program if program and (self.formatter or self.load()) else None
 
     def load(self) -> bool:
         from cilium_py.bpf.formatter import Formatter

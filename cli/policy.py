@@ -35,7 +35,6 @@ from cilium_py.policy.entries import PolicyMap
 from cilium_py.policy.ports import EVERYTHING, L4, LAST_PORT, PROTOCOLS, WITH_PORTS, exactly, port_range
 from cilium_py.render import Output
 from cilium_py.render.spool import arranged
-from cilium_py.render.stream import collected
 from cilium_py.render.tabular import lines
 from cilium_py.schema import GoList, GoStruct, GoType, Pair, Table
 from cilium_py.schema.text import number
@@ -134,14 +133,13 @@ def show_all(where: Settings, output: str | None, numeric: bool) -> None:
     elif form.is_text:
         write_lines(line for each, listed in contents(found, view) for line in block(each, listed, view))
     elif form.compat:
-        from cilium_py.render.compat import write_document
+        from cilium_py.render.compat import write_nested
 
         documents = (
-            OF_ENDPOINT(endpoint_text(each, view), str(each.path), [dumped(pair) for pair in listed])
+            (partial(OF_ENDPOINT, endpoint_text(each, view), str(each.path)), map(dumped, listed))
             for each, listed in readable(found, go_ordered)
         )
-        for whole in collected(documents, lambda read: [read]):
-            write_document(sys.stdout.buffer, form, whole)
+        write_nested(sys.stdout.buffer, form, documents)
     else:
         show(form, rows(found, view), Row, MAP.text)
 

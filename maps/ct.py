@@ -298,8 +298,11 @@ RECORD = GoType("Key", "Value")
 def compat_key(tuple_key: Key4 | Key6) -> GoStruct:
     """The key of a record of `cilium-dbg bpf ct list -o json`, and of NAT's: ports as they lie in memory."""
     daddr, saddr, dport, sport, nexthdr, flags = tuple_key
-    ends = "{}:{} --> {}:{}" if len(daddr) == 4 else "[{}]:{} --> [{}]:{}"
-    text = f"{ends.format(go_ip(saddr), sport, go_ip(daddr), dport)}, {nexthdr}, {flags}"
+
+    def text() -> str:
+        ends = "{}:{} --> {}:{}" if len(daddr) == 4 else "[{}]:{} --> [{}]:{}"
+        return f"{ends.format(go_ip(saddr), sport, go_ip(daddr), dport)}, {nexthdr}, {flags}"
+
     within, outer = (GLOBAL_4, KEY_4) if len(daddr) == 4 else (GLOBAL_6, KEY_6)
     return outer(within(TUPLE(*tuple_key)), text=text, reference="interface")
 
@@ -340,7 +343,7 @@ MAP = MapDef(
     sources=GLOBAL,
     scoped=CLUSTER,
     can_flush=True,
-    compat=GoList(compat_item, blank_line_after_map=True),
+    compat=GoList(compat_item, is_stored=True, blank_line_after_map=True),
     derived=(
         Left("remaining", "expires"),
         Since("idle", ("last_rx_report", "last_tx_report")),

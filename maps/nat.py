@@ -152,7 +152,10 @@ ENTRY = GoType("Created", "NeedsCT", "Pad1", "Pad2", "Addr", "Port")
 def compat_item(pair: Pair) -> GoStruct:
     """A record of `cilium-dbg bpf nat list -o json`: ports as they lie in memory."""
     created, needs_ct, _, _, address, port = pair.value
-    text = f"Addr={go_ip(address)} Port={port} Created={created} NeedsCT={needs_ct}\n"
+
+    def text() -> str:
+        return f"Addr={go_ip(address)} Port={port} Created={created} NeedsCT={needs_ct}\n"
+
     value = ENTRY(*pair.value, text=text, reference="interface")
     return RECORD(compat_key(pair.key), value)
 
@@ -182,6 +185,6 @@ MAP = MapDef(
     sources=GLOBAL,
     scoped=CLUSTER,
     can_flush=True,
-    compat=GoList(compat_item, blank_line_after_map=True),
+    compat=GoList(compat_item, is_stored=True, blank_line_after_map=True),
     derived=(Since("age", ("created",)),),
 )

@@ -41,8 +41,8 @@ KEY, VALUE, RECORD = GoType("Key"), GoType("Value"), GoType("Key", "Value")
 def compat_item(pair: Pair) -> GoStruct:
     retries, connections = pair.row.retries, pair.row.connections
     return RECORD(
-        KEY(retries, text=str(retries), reference="pointer"),
-        VALUE(connections, text=str(connections), reference="pointer"),
+        KEY(retries, text=lambda: str(retries), reference="pointer"),
+        VALUE(connections, text=lambda: str(connections), reference="pointer"),
     )
 
 

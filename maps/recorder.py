@@ -117,8 +117,8 @@ RECORD = GoType("Key", "Value")
 def compat_item(pair: Pair) -> GoStruct:
     key, rule = said(pair.row)
     return RECORD(
-        KEY(*pair.key, text=f"{key} \n", reference="interface"),
-        RULE(*pair.value, text=f"{rule}\n", reference="interface"),
+        KEY(*pair.key, text=lambda: f"{key} \n", reference="interface"),
+        RULE(*pair.value, text=lambda: f"{rule}\n", reference="interface"),
     )
 
 

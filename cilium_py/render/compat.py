@@ -6,7 +6,7 @@ cilium_py.schema.golang's values) to `write_document`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any, BinaryIO, TypeAlias
@@ -15,11 +15,12 @@ from cilium_py.errors import WrongUsage
 from cilium_py.render import gojson, goyaml, tabular
 from cilium_py.render.output import Output
 from cilium_py.render.spool import arranged
-from cilium_py.render.stream import chunks
+from cilium_py.render.stream import as_it_is, chunks, put, put_members
 from cilium_py.schema import GoList, GoTable, MapDef
-from cilium_py.schema.golang import GoStruct, Nil, Pair
+from cilium_py.schema.golang import GoStruct, Hole, Nil, Pair
 
 Group: TypeAlias = tuple[str, list[str]]
+CONTENT = Hole("\0")
 
 
 def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Iterable[Iterable[Pair]]) -> None:
@@ -57,7 +58,7 @@ def write_document(stream: BinaryIO, output: Output, document: Any) -> None:
         case "json":
             text = gojson.indented(document) + "\n\n"
         case "yaml":
-            text = goyaml.document(yaml_shape(document)) + "\n"
+            text = goyaml.document(document) + "\n"
         case "jsonpath" if not output.template:
             text = gojson.indented(document) + "\n\n"
         case "jsonpath":
@@ -90,15 +91,20 @@ def _write_groups(stream: BinaryIO, output: Output, groups: Iterator[Group]) -> 
     """An object of lists, group by group where the format allows it."""
     match output.format:
         case "yaml":
-            found = arranged(groups, lambda group: goyaml.Key(group[0]))
-            first = next(found, None)
-            for group in chain([first] if first else (), found):
-                stream.write(goyaml.document(dict([group])).encode())
-            stream.write(b"\n" if first else b"{}\n\n")
+            found = arranged(groups, lambda group: goyaml.natural(group[0]))
+            if not put(stream, _joined(goyaml.document(dict([group])) for group in found), b"\n"):
+                stream.write(b"{}\n\n")
         case "json":
-            _write_members(stream, (gojson.indented(dict([group]))[1:-2] for group in groups), "{", "}")
+            members = _joined("," + gojson.indented(dict([group]))[1:-2] for group in groups)
+            if not put_members(stream, members, b"{", b"\n}\n\n"):
+                stream.write(b"{}\n\n")
         case "jsonpath" if not output.template:
             _write_groups(stream, Output("json"), groups)
+        case "jsonpath":
+            from cilium_py.render.jsonpath import write as write_jsonpath
+            from cilium_py.render.jsonpath_root import Members
+
+            write_jsonpath(stream, output.template, groups, document=Members)
         case _:
             write_document(stream, output, dict(groups))
 
@@ -115,51 +121,71 @@ def _list_lines(definition: MapDef[Any], shape: GoList[Any], maps: Iterable[Iter
 
 def write_list(stream: BinaryIO, output: Output, shape: GoList[Any], entries: Iterable[Pair]) -> None:
     """A list, item by item where the format allows it."""
-    items: Iterator[Any] = (shape.item(entry) for entry in entries)
+    read: Iterator[Any] = iter(entries)
+    made = shape.item
     if shape.merge:
-        items = shape.merge(items)
+        read, made = shape.merge(map(made, read)), as_it_is
     if output.format == "jsonpath" and output.template:
-        found = list(items)
-        if found or not shape.silent_when_empty:
-            write_document(stream, output, found or (Nil() if shape.nil_when_empty else []))
-        return
-    first = next(items, None)
-    if first is None and shape.silent_when_empty:
-        return
-    if first is None:
+        first = next(read, None)
+        if first is not None:
+            from cilium_py.render.jsonpath import write as write_jsonpath
+
+            write_jsonpath(stream, output.template, chain([first], read), made)
+            return
+    write_items(stream, output, shape, _pieces(output, map(made, read)))
+
+
+def write_items(stream: BinaryIO, output: Output, shape: GoList[Any], pieces: Iterator[bytes | memoryview]) -> None:
+    """Items of a list that are text already, those of JSON each with a comma before it."""
+    match output.format:
+        case "yaml":
+            is_written = put(stream, pieces, b"\n")
+        case "json" | "jsonpath":
+            is_written = put_members(stream, pieces, b"[", b"\n]\n\n")
+        case _:
+            is_written = False
+    if not (is_written or shape.silent_when_empty):
         write_document(stream, output, Nil() if shape.nil_when_empty else [])
+
+
+def write_nested(
+    stream: BinaryIO, output: Output, lists: Iterable[tuple[Callable[[Any], GoStruct], Iterator[Any]]]
+) -> None:
+    """A list of structs that hold lists, item by item: of each what makes it of its list, and that list's items."""
+    if output.format == "jsonpath" and output.template:
+        from cilium_py.render.jsonpath import write as write_jsonpath
+
+        write_jsonpath(stream, output.template, (struct(list(items)) for struct, items in lists))
+        return
+    pieces = (piece for struct, items in lists for piece in _nested(output, struct, items))
+    write_items(stream, output, GoList(lambda entry: entry), pieces)
+
+
+def _nested(output: Output, struct: Callable[[Any], GoStruct], items: Iterator[Any]) -> Iterator[bytes]:
+    """A struct in a list, the list in it piece by piece."""
+    [outer] = _pieces(output, iter([struct(CONTENT)]))
+    head, tail = outer.split(CONTENT.encode())
+    pieces = _pieces(output, items, 2)
+    first = next(pieces, None)
+    if first is None:
+        yield head + b"[]" + tail
     elif output.format == "yaml":
-        for item in chain([first], items):
-            stream.write(goyaml.document([yaml_shape(item)]).encode())
-        stream.write(b"\n")
-    elif output.format not in ("json", "jsonpath"):
-        write_document(stream, output, None)
+        yield head.removesuffix(b" ") + b"\n" + first
+        yield from pieces
+        yield tail.removeprefix(b"\n")
     else:
-        members = ("\n  " + gojson.indented(item).replace("\n", "\n  ") for item in chain([first], items))
-        _write_members(stream, members, "[", "]")
+        yield head + b"[" + first[1:]
+        yield from pieces
+        yield b"\n    ]" + tail
 
 
-def _write_members(stream: BinaryIO, members: Iterable[str], start: str, end: str) -> None:
-    """The members of a JSON list or object, each with its own newline and indent before it."""
-    separator = start
-    try:
-        for member in members:
-            stream.write((separator + member).encode())
-            separator = ","
-    finally:
-        if separator == ",":
-            stream.write(f"\n{end}\n\n".encode())
-    if separator == start:
-        stream.write(f"{start}{end}\n\n".encode())
+def _pieces(output: Output, items: Iterator[Any], depth: int = 0) -> Iterator[bytes]:
+    """Items of a list that has so many levels around it, those of JSON each with a comma before it."""
+    if output.format == "yaml":
+        return _joined(goyaml.document([item], 2 * depth) for item in items)
+    line = "\n" + "  " * (depth + 1)
+    return _joined(f",{line}{gojson.indented(item, depth + 1)}" for item in items)
 
 
-def yaml_shape(value: Any) -> Any:
-    """A Go value as yaml.v3 sees it: fields in lower case, embedded structs as fields, maps to be sorted."""
-    if isinstance(value, GoStruct):
-        pairs = zip(value.type.fields, value.values, strict=True)
-        return {field.name.lower(): yaml_shape(item) for field, item in pairs}
-    if isinstance(value, dict):
-        return goyaml.Natural((str(key), yaml_shape(item)) for key, item in value.items())
-    if isinstance(value, (list, tuple, bytes)):
-        return [yaml_shape(item) for item in value]
-    return value
+def _joined(texts: Iterable[str]) -> Iterator[bytes]:
+    return ("".join(chunk).encode() for chunk in chunks(texts))

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import cache, cached_property
 from json.encoder import encode_basestring
+from types import NoneType
 from typing import Any
 
-from cilium_py.schema.golang import Blob, GoStruct, Marshaled, Named, Nil
+from cilium_py.render.bytype import ByType, Write
+from cilium_py.schema.golang import Blob, GoStruct, GoType, Hole, Marshaled, Named, Nil
 
 HTML = str.maketrans({
     "<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029",
 })  # fmt: skip
+IN_HTML = re.compile("[<>&\u2028\u2029]")
 
 
-def indented(value: Any) -> str:
-    """Over several lines, two spaces a level."""
-    return _json(value, "\n", "  ", ": ")
+def indented(value: Any, depth: int = 0) -> str:
+    """Over several lines, two spaces a level, of a value with so many levels around it."""
+    return _form("\n" + "  " * depth, "  ", ": ")(value)
 
 
 def compact(value: Any) -> str:
     """On one line without spaces."""
-    return _json(value, "", "", ":")
+    return _form("", "", ":")(value)
 
 
 def is_marshaled(value: Any) -> bool:
@@ -31,43 +35,73 @@ def is_marshaled(value: Any) -> bool:
     return isinstance(value, Marshaled)
 
 
-def _json(value: Any, newline: str, step: str, colon: str) -> str:
-    """`newline` is a line's end and the indent of the line that closes this value."""
-    if isinstance(value, str):
-        return _quoted(value)
-    if isinstance(value, int):
-        return ("true" if value else "false") if isinstance(value, bool) else int.__repr__(value)
-    if value is None or isinstance(value, Nil):
-        return "null"
-    if isinstance(value, float):
-        return json.dumps(value)
-    inner = newline + step
-    if isinstance(value, Blob):
-        return f'"{b64encode(value).decode()}"'
-    if isinstance(value, bytes):
-        return f"[{inner}{f',{inner}'.join(map(str, value))}{newline}]" if value else "[]"
-    if isinstance(value, (list, tuple)):
-        items = [_json(item, inner, step, colon) for item in value]
-        return f"[{inner}{f',{inner}'.join(items)}{newline}]" if items else "[]"
-    members = [f"{_quoted(name)}{colon}{_json(item, inner, step, colon)}" for name, item in _members(value)]
-    return f"{{{inner}{f',{inner}'.join(members)}{newline}}}" if members else "{}"
-
-
-def _members(value: GoStruct | dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values of an object: embedded structs dissolved, keys of a map sorted."""
-    if isinstance(value, dict):
-        yield from ((str(key), value[key]) for key in sorted(value))
-        return
-    for field, item in zip(value.type.fields, value.values, strict=True):
-        if field.embedded and not field.json and isinstance(item, GoStruct):
-            yield from _members(item)
-        else:
-            yield field.json or field.name, item
-
-
-@lru_cache(4096)
 def _quoted(text: str) -> str:
-    return encode_basestring(text).translate(HTML)
+    quoted = encode_basestring(text)
+    return quoted.translate(HTML) if IN_HTML.search(quoted) else quoted
+
+
+class _Form:
+    """How values are written at one depth. Of each struct type, its text with places for the fields is made once."""
+
+    def __init__(self, newline: str, step: str, colon: str) -> None:
+        """`newline` is a line's end and the indent of the line that closes a value."""
+        self.newline, self.step, self.colon = newline, step, colon
+        self.inner = newline + step
+        self.types: dict[GoType, tuple[str, tuple[Write, ...]]] = {}
+        self.kinds = ByType({
+            str: _quoted,
+            bool: lambda value: "true" if value else "false",
+            int: int.__repr__,
+            float: json.dumps,
+            NoneType: lambda _: "null",
+            Nil: lambda _: "null",
+            Hole: str.__str__,
+            Blob: lambda data: f'"{b64encode(data).decode()}"',
+            bytes: lambda data: self.listed(map(str, data)),
+            list: lambda items: self.listed(map(self.within, items)),
+            tuple: lambda items: self.listed(map(self.within, items)),
+            dict: self.mapping,
+            GoStruct: lambda struct: self.braced(self.members(struct)),
+        })  # fmt: skip
+
+    def __call__(self, value: Any) -> str:
+        return self.kinds[type(value)](value)
+
+    @cached_property
+    def within(self) -> _Form:
+        return _form(self.inner, self.step, self.colon)
+
+    def listed(self, items: Iterable[str]) -> str:
+        text = f",{self.inner}".join(items)
+        return f"[{self.inner}{text}{self.newline}]" if text else "[]"
+
+    def mapping(self, value: dict[Any, Any]) -> str:
+        """Sorted by its keys."""
+        members = [f"{_quoted(str(key))}{self.colon}{self.within(value[key])}" for key in sorted(value)]
+        return self.braced(f",{self.inner}".join(members))
+
+    def braced(self, members: str) -> str:
+        return f"{{{self.inner}{members}{self.newline}}}" if members else "{}"
+
+    def members(self, struct: GoStruct) -> str:
+        """What is between the braces: embedded structs are dissolved."""
+        if struct.type not in self.types:
+            self.types[struct.type] = self.places_in(struct.type)
+        template, writers = self.types[struct.type]
+        return template % tuple([write(value) for write, value in zip(writers, struct.values, strict=True)])
+
+    def places_in(self, struct: GoType) -> tuple[str, tuple[Write, ...]]:
+        """The text of a struct type, and what writes each of its fields."""
+        places, writers = [], list[Write]()
+        for field in struct.fields:
+            is_dissolved = field.embedded and not field.json
+            name = "" if is_dissolved else _quoted(field.json or field.name).replace("%", "%%") + self.colon
+            places.append(name + "%s")
+            writers.append(self.members if is_dissolved else self.within)
+        return f",{self.inner}".join(places), tuple(writers)
+
+
+_form = cache(_Form)
 
 
 def said(value: Any) -> str:
@@ -75,7 +109,7 @@ def said(value: Any) -> str:
     if isinstance(value, Named):
         return value.text
     if isinstance(value, GoStruct):
-        return value.text if value.text is not None else "{" + " ".join(map(said, value.values)) + "}"
+        return value.text() if value.text is not None else "{" + " ".join(map(said, value.values)) + "}"
     if value is None:
         return "<nil>"
     if isinstance(value, bool):

@@ -1,16 +1,18 @@
-"""YAML as Go's yaml.v3 writes it: four spaces, its quoting, map keys in natural order.
+"""Go values as yaml.v3 writes them: four spaces, its quoting, map keys in natural order.
 
-Takes dicts, lists, strings, integers, booleans and None; a dict of type `Natural` has its keys sorted, any other
-keeps their order.
+The fields of a struct are in lower case; an embedded struct is a field like any other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from types import NoneType
 from typing import Any
 
-from cilium_py.schema.golang import Time
+from cilium_py.render.bytype import ByType
+from cilium_py.schema.golang import GoStruct, GoType, Hole, Time
 
 INDENT = 4
 
@@ -35,59 +37,90 @@ NUMBER = re.compile(
 )
 """With underscores wherever one likes, but for the beginning."""
 
+NUMERIC_FIRST, LONGEST_WORD = frozenset("+-.0123456789"), len("false")
+"""What a number begins with, and how long a word that is none can be."""
+
 INDICATOR_FIRST = set("#,[]{}&*!|>'\"%@`")
 ESCAPES = {
     "\0": "\\0", "\a": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r",
     "\x1b": "\\e", '"': '\\"', "\\": "\\\\", "\x85": "\\N",
 }  # fmt: skip
 
-
-class Natural(dict[str, Any]):
-    """A Go map: its keys are sorted as yaml.v3 does."""
-
-
-def document(value: Any) -> str:
-    """The whole text of a value, with the newline at its end."""
-    if isinstance(value, (dict, list)) and value:
-        return "\n".join(_block(value, 0)) + "\n"
-    return _flat(value) + "\n"
+DIGITS = re.compile(r"([0-9]+)")
+LETTER_BEHIND_DIGIT, OTHER, NUMBER_RANK, LETTER = "\1\2\3\4"
+"""What a character of a key is, in the order that keys have."""
 
 
-def _block(value: dict[str, Any] | list[Any], indent: int) -> Iterator[str]:
-    """The lines of a collection that is not empty."""
-    space = " " * indent
-    if isinstance(value, list):
-        for item in value:
-            if isinstance(item, (dict, list)) and item:
-                lines = _block(item, indent + 2)
-                yield f"{space}- {next(lines).lstrip(' ')}"
-                yield from lines
-            else:
-                yield from _scalar_lines(f"{space}- ", item, indent + 2)
-        return
-    for key in sorted(value, key=Key) if isinstance(value, Natural) else value:
-        item, start = value[key], f"{space}{_string(key)}:"
-        if isinstance(item, (dict, list)) and item:
-            yield start
-            yield from _block(item, _deeper(indent))
-        else:
-            yield from _scalar_lines(start + " ", item, _deeper(indent))
+def document(value: Any, indent: int = 0) -> str:
+    """The whole text of a value so far indented, with the newline at its end."""
+    if isinstance(value, str):
+        return _string(value) + "\n"
+    return _depth(indent)(value)[1:] + "\n"
 
 
-def _deeper(indent: int) -> int:
-    """The next indent: the next multiple of four, also from within a list item, which is indented by two."""
-    return (indent // INDENT + 1) * INDENT
+class _Depth:
+    """How values are written that stand, where they take lines, so far indented. Each begins with what divides it
+    from the name before it: a newline, or a space.
+
+    Of each struct type, its text with places for the fields is made once.
+    """
+
+    def __init__(self, indent: int) -> None:
+        self.indent = indent
+        self.line = "\n" + " " * indent
+        self.types: dict[GoType, str] = {}
+        self.kinds = ByType({
+            object: lambda value: f" {_string(str(value))}",
+            str: self.text,
+            Time: lambda text: f" {text}",
+            bool: lambda value: " true" if value else " false",
+            int: lambda number: f" {int.__repr__(number)}",
+            NoneType: lambda _: " null",
+            Hole: lambda mark: f" {mark}",
+            bytes: lambda data: self.listed(f" {octet}" for octet in data),
+            list: self.listing,
+            tuple: self.listing,
+            dict: self.mapping,
+            GoStruct: self.struct,
+        })  # fmt: skip
+
+    def __call__(self, value: Any) -> str:
+        return self.kinds[type(value)](value)
+
+    def listing(self, values: Iterable[Any]) -> str:
+        """What takes lines begins on that of its dash."""
+        within = _depth(self.indent + 2)
+        texts = map(within, values)
+        return self.listed(f" {text[len(within.line) :]}" if text[0] == "\n" else text for text in texts)
+
+    def listed(self, texts: Iterable[str]) -> str:
+        return "".join([f"{self.line}-{text}" for text in texts]) or " []"
+
+    def mapping(self, value: dict[Any, Any]) -> str:
+        within, members = self.within(), {str(key): member for key, member in value.items()}
+        texts = [f"{self.line}{_string(name)}:{within(members[name])}" for name in sorted(members, key=natural)]
+        return "".join(texts) or " {}"
+
+    def struct(self, struct: GoStruct) -> str:
+        if struct.type not in self.types:
+            names = [_string(field.name.lower()).replace("%", "%%") for field in struct.type.fields]
+            self.types[struct.type] = "".join(f"{self.line}{name}:%s" for name in names) or " {}"
+        return self.types[struct.type] % tuple(map(self.within(), struct.values))
+
+    def within(self) -> _Depth:
+        """The next depth: the next multiple of four, also from within a list item, which is indented by two."""
+        return _depth((self.indent // INDENT + 1) * INDENT)
+
+    def text(self, text: str) -> str:
+        if "\n" not in text or not _literal_allowed(text):
+            return f" {_string(text)}"
+        chomp = "+" if text == "\n" or text.endswith("\n\n") else "" if text.endswith("\n") else "-"
+        hint = str(INDENT) if text[0] in " \n" else ""
+        lines = text.removeprefix("\n").removesuffix("\n").split("\n") if text != "\n" else []
+        return "".join([f" |{hint}{chomp}", *(self.line + line if line else "\n" for line in lines)])
 
 
-def _scalar_lines(start: str, value: Any, indent: int) -> Iterator[str]:
-    if isinstance(value, str) and "\n" in value and _literal_allowed(value):
-        chomp = "+" if value == "\n" or value.endswith("\n\n") else "" if value.endswith("\n") else "-"
-        hint = str(INDENT) if value[0] in " \n" else ""
-        yield f"{start}|{hint}{chomp}"
-        lines = value.removeprefix("\n").removesuffix("\n").split("\n") if value != "\n" else []
-        yield from (" " * indent + line if line else "" for line in lines)
-        return
-    yield start + _flat(value)
+_depth = cache(_Depth)
 
 
 def _literal_allowed(text: str) -> bool:
@@ -100,25 +133,11 @@ def _is_printable(character: str) -> bool:
     return " " <= character <= "~" or ("\xa0" <= character <= "\ufffd" and character != "\ufeff")
 
 
-def _flat(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(int(value))
-    if isinstance(value, list):
-        return "[]"
-    if isinstance(value, dict):
-        return "{}"
-    return value if isinstance(value, Time) else _string(str(value))
-
-
 def _string(text: str) -> str:
     """A string on one line: plain where it can be, else in single quotes, else in double quotes."""
     if _reads_as_something_else(text):
         return f'"{text}"'
-    if any(not _is_printable(c) for c in text):
+    if not (text.isascii() and text.isprintable()) and any(not _is_printable(c) for c in text):
         return '"' + "".join(_escaped(c) for c in text) + '"'
     if _needs_quotes(text):
         return "'" + text.replace("'", "''") + "'"
@@ -127,7 +146,10 @@ def _string(text: str) -> str:
 
 def _reads_as_something_else(text: str) -> bool:
     """Whether a plain scalar would be read back as a number, a boolean, a time or nothing."""
-    return bool(WORD.fullmatch(text) or (text[0] in "+-.0123456789" and NUMBER.fullmatch(text.replace("_", ""))))
+    is_numeric = text[:1] in NUMERIC_FIRST
+    if not is_numeric and len(text) > LONGEST_WORD:
+        return False
+    return bool(WORD.fullmatch(text) or (is_numeric and NUMBER.fullmatch(text.replace("_", ""))))
 
 
 def _escaped(character: str) -> str:
@@ -152,35 +174,22 @@ def _needs_quotes(text: str) -> bool:
     )
 
 
-class Key:
-    """Natural order of map keys: runs of digits by value, letters after everything else unless behind a digit."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __lt__(self, other: Key) -> bool:
-        a, b = self.text, other.text
-        for at, (x, y) in enumerate(zip(a, b, strict=False)):
-            if x == y:
-                continue
-            if x.isalpha() and y.isalpha():
-                return x < y
-            if x.isalpha() or y.isalpha():
-                behind_digit = at > 0 and a[at - 1].isdigit()
-                return x.isalpha() if behind_digit else y.isalpha()
-            (run_a, number_a), (run_b, number_b) = _digits(a, at, y), _digits(b, at, x)
-            if number_a != number_b:
-                return number_a < number_b
-            return run_a < run_b if run_a != run_b else x < y
-        return len(a) < len(b)
+def natural(text: str) -> str:
+    """What map keys are sorted by: runs of digits by value, letters after everything else unless behind a digit."""
+    first, *runs = DIGITS.split(text)
+    return "".join([_rank(first), *map(_rank_behind_digit, runs)])
 
 
-def _digits(text: str, at: int, other: str) -> tuple[int, int]:
-    """(length, value) of the digits from `at` on; one with a zero there counts as part of what is before it."""
-    run = re.compile(r"\d*").match(text, at)
-    assert run is not None
-    lead = "0"
-    if "0" in (text[at], other):
-        before = re.search(r"\d*$", text[:at])
-        lead = "1" if before and before[0].strip("0") else "0"
-    return len(run[0]), int(lead + run[0])
+@lru_cache(4096)
+def _rank(text: str) -> str:
+    """Of what is not behind a digit: each character with its class before it."""
+    return "".join(f"{LETTER if c.isalpha() else OTHER}{c}" for c in text)
+
+
+@lru_cache(4096)
+def _rank_behind_digit(run: str) -> str:
+    """Of a run of digits its length and value without leading zeros, then how many those are; of others, as above."""
+    if not run.isdigit():
+        return (LETTER_BEHIND_DIGIT + run[0] if run[:1].isalpha() else _rank(run[:1])) + _rank(run[1:])
+    value = run.lstrip("0")
+    return f"{NUMBER_RANK}{chr(len(value))}{value}{chr(len(run) - len(value))}"

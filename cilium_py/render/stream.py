@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from cilium_py.errors import CiliumPyError
 
@@ -58,3 +58,32 @@ def collected(items: Iterable[T], finish: Callable[[list[T]], Iterable[Any]]) ->
         yield from finish(read)
     if failure is not None:
         raise failure
+
+
+def put(stream: BinaryIO, pieces: Iterable[bytes | memoryview], end: bytes) -> bool:
+    """Write pieces and an end behind them. False if there are none, and nothing is written."""
+    is_written = False
+    for piece in pieces:
+        stream.write(piece)
+        is_written = True
+    if is_written:
+        stream.write(end)
+    return is_written
+
+
+def put_members(stream: BinaryIO, pieces: Iterator[bytes | memoryview], start: bytes, end: bytes) -> bool:
+    """Write members that each have a comma before them as one list or object, which ends also where reading fails.
+
+    False if there are none, and nothing is written.
+    """
+    first = next(pieces, None)
+    if first is None:
+        return False
+    stream.write(start)
+    stream.write(first[1:])
+    try:
+        for piece in pieces:
+            stream.write(piece)
+    finally:
+        stream.write(end)
+    return True

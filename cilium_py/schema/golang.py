@@ -72,6 +72,12 @@ class Nil(list[Any]):
     __slots__ = ()
 
 
+class Hole(str):
+    """A place for a value that comes later: a mark, written as it is in every format."""
+
+    __slots__ = ()
+
+
 class GoField(NamedTuple):
     """A field of a Go struct; `json` is the name in its tag. An embedded struct is dissolved in JSON."""
 
@@ -86,20 +92,20 @@ class GoType:
     def __init__(self, *fields: str | GoField) -> None:
         self.fields = tuple(GoField(f) if isinstance(f, str) else f for f in fields)
 
-    def __call__(self, *values: Any, text: str | None = None, reference: str = "") -> GoStruct:
+    def __call__(self, *values: Any, text: Callable[[], str] | None = None, reference: str = "") -> GoStruct:
         if len(values) != len(self.fields):
             raise TypeError(f"{len(self.fields)} fields, {len(values)} values")
         return GoStruct(self, values, text, reference)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GoStruct:
     """A value of a Go struct type."""
 
     type: GoType
     values: tuple[Any, ...]
-    text: str | None = None
-    """What its String method returns."""
+    text: Callable[[], str] | None = None
+    """Its String method."""
     reference: str = ""
     """How its holder refers to it: "" by value, "pointer", or "interface" (one with methods: jsonpath stays out)."""
 
@@ -125,6 +131,8 @@ class GoList(Generic[R]):
     """A command built on a slice of structs: a list as JSON and YAML, text lines from the rows."""
 
     item: Callable[[Pair], Any]
+    is_stored: bool = False
+    """`item` puts the fields of key and value, as they lie in memory, into their places and looks at none."""
     merge: Callable[[Iterator[Any]], Iterator[Any]] | None = None
     """What is done with all items before they are written as JSON, YAML or by jsonpath."""
     text: Table[R] | Line[R] | None = None

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from cilium_py.cli.bpf import definitions
 from cilium_py.render import gojson, goyaml
-from cilium_py.render.compat import yaml_shape
 from cilium_py.render.values import as_object
 from cilium_py.schema import GoList, GoTable, InnerMap, Layout, Line, MapDef, Pair, Table
 
@@ -68,7 +67,7 @@ def say_as_cilium_dbg(definition: MapDef[Any], pair: Pair) -> None:
         assert [type(text) for text in shape.entry(pair)] == [str, str]
     elif isinstance(shape, GoList):
         item = shape.item(pair)
-        goyaml.document(yaml_shape([item]))
+        goyaml.document([item])
         if definition.command != ("auth",):  # JSON has no years beyond 9999
             gojson.indented(item)
     if shape is not None and shape.text is not None:

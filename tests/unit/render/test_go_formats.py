@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cilium_py.render import gojson, goyaml, tabular
-from cilium_py.render.compat import yaml_shape
 from cilium_py.render.gosort import go_sorted
 from cilium_py.schema import GoField, GoType, Named
 from cilium_py.schema.golang import Blob, Marshaled
@@ -34,7 +33,7 @@ def test_fmt() -> None:
 
 def test_yaml_of_go_values() -> None:
     text = "- key:\n    address:\n        - 10\n        - 0\n    port: 80\n  reason: a<b\n  tags:\n    - x\n"
-    assert goyaml.document(yaml_shape([VALUE])) == text
+    assert goyaml.document([VALUE]) == text
 
 
 @pytest.mark.parametrize(
@@ -85,12 +84,15 @@ def test_yaml_literals_in_a_list() -> None:
     assert goyaml.document({"k": ["two\nlines", "x"]}) == "k:\n    - |-\n      two\n      lines\n    - x\n"
 
 
-def is_hinted(text: str) -> bool:
-    """A literal whose first line begins with a space: within a list, yaml.v3 gives it a wrong hint, and so do we."""
-    return "\n" in text and text[0] in " \n"
+def is_read_back(text: str) -> bool:
+    """Not a literal whose first line begins with a space: within a list, yaml.v3 gives it a wrong hint, and so do we.
+
+    Nor the = that PyYAML takes for a word.
+    """
+    return not ("\n" in text and text[0] in " \n") and text != "="
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=12).filter(lambda text: not is_hinted(text))
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=12).filter(is_read_back)
 
 
 @given(
@@ -108,7 +110,7 @@ def test_yaml_can_be_read_back(value: Any) -> None:
 
 def test_yaml_order_of_map_keys() -> None:
     keys = ["b", "a10", "a2", "a02", "10.1.2.3", "10.10.0.1", "9.0.0.1", "::1", "<x>", "A", "a"]
-    lines = goyaml.document(goyaml.Natural(dict.fromkeys(keys, 0))).splitlines()
+    lines = goyaml.document(dict.fromkeys(keys, 0)).splitlines()
     expected = ["::1", "<x>", "9.0.0.1", "10.1.2.3", "10.10.0.1", "A", "a", "a2", "a02", "a10", "b"]
     assert [line.removesuffix(": 0") for line in lines] == expected
 

@@ -105,7 +105,7 @@ TAGGED = GoType(GoField("Reason", json="reason"), "Count")
     [
         ("{[0]}", [INNER(b"\x01\x02", 3)], '{"Address":[1,2],"Port":3}'),
         ("{[0]}", [INNER(b"\x01\x02", 3, reference="pointer")], "{[1 2] 3}"),
-        ("{[0]}", [INNER(b"", 3, text="said", reference="interface")], "said"),
+        ("{[0]}", [INNER(b"", 3, text=lambda: "said", reference="interface")], "said"),
         ("{[0].Port}", [INNER(b"", 3, reference="pointer")], "3"),
         ("{[0].Port}", [INNER(b"", 3, reference="interface")], ""),
         ("{range [*]}{.Port}{end}", [INNER(b"", 3, reference="interface")], "3"),
