@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, BinaryIO
 
 from cilium_py.errors import WrongUsage
@@ -37,7 +36,7 @@ from cilium_py.schema.golang import GoStruct
 
 def evaluate(template: str, document: Any) -> str:
     """What a template makes of a document. Raises WrongUsage for one that cannot be read or does not fit."""
-    return "".join(_Run(parse(template)).texts(0, document))
+    return "".join(_texts(parse(template), document))
 
 
 def write(
@@ -62,7 +61,7 @@ def write(
 
 def _write(stream: BinaryIO, steps: Steps, root: Rows) -> None:
     with Spool[bytes]() as held:
-        pieces: Iterable[bytes] = ("".join(chunk).encode() for chunk in chunks(_Run(steps).texts(0, root)))
+        pieces: Iterable[bytes] = ("".join(chunk).encode() for chunk in chunks(_texts(steps, root)))
         if can_fail(steps, of_list=not isinstance(root, Members)):
             for piece in pieces:
                 held.add(piece)
@@ -70,6 +69,13 @@ def _write(stream: BinaryIO, steps: Steps, root: Rows) -> None:
         for piece in pieces:
             stream.write(piece)
     stream.write(b"\n")
+
+
+def _texts(steps: Steps, document: Any) -> Iterator[str]:
+    try:
+        yield from _Run(steps).texts(0, document)
+    except RecursionError:
+        raise WrongUsage("jsonpath: the template is too deep") from None
 
 
 class _Run:
@@ -316,7 +322,8 @@ def _slice(value: Any, wanted: Slice) -> Iterable[Any]:
         raise WrongUsage(f"jsonpath: a slice from {start} to {end}")
     if wanted.step is not None and wanted.step <= 0:
         raise WrongUsage(f"jsonpath: a step of {wanted.step}")
-    return islice(items, start, end, wanted.step or 1)
+    step = wanted.step or 1
+    return items.part(start, end, step) if isinstance(items, Rows) else items[start:end:step]
 
 
 def _has(items: Sequence[Any] | Rows, index: int) -> bool:

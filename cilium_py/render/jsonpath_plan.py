@@ -20,6 +20,9 @@ PLAIN = (Field, Wildcard, Recursive, Quoted, Constant)
 """What makes something, or nothing, of any value."""
 
 
+LONG = 100
+"""Parts of a template beyond which Python's stack may not suffice."""
+
 SHOWN_WHOLE = Action("", [])
 
 
@@ -33,7 +36,9 @@ def goes_through_once(steps: Steps) -> bool:
 def can_fail(steps: Steps, of_list: bool) -> bool:
     """Whether there are documents, lists or no lists, that the template does not fit."""
     looks = _looks(steps)
-    return looks is None or not all(
+    if looks is None or sum(1 + len(action.path) for action, _ in looks) > LONG:
+        return True
+    return not all(
         _fits_all(node)
         for action, is_outer in looks
         for node in action.path[of_list and is_outer and _fits_lists(action) :]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Self
 
 from cilium_py.render import gojson
 from cilium_py.render.spool import Spool
-from cilium_py.render.stream import READING, as_it_is, chunks
+from cilium_py.render.stream import CHUNK, READING, as_it_is, chunks
 from cilium_py.render.values import plain
 
 
@@ -23,7 +23,8 @@ class Rows:
     def __init__(self, read: Iterable[Any], made: Callable[[Any], Any] = as_it_is, again: bool = True) -> None:
         self.failure: Exception | None = None
         self._made = made
-        self._kept: Spool[list[Any]] | None = Spool() if again else None
+        self._again = again
+        self._kept = Spool[list[Any]]()
         self._count = 0
         source = self._reading(read)
         first = next(source, None)
@@ -36,8 +37,7 @@ class Rows:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._kept is not None:
-            self._kept.close()
+        self._kept.close()
 
     def __bool__(self) -> bool:
         return not self._is_empty
@@ -58,8 +58,12 @@ class Rows:
         return True
 
     def items(self) -> Iterator[Any]:
-        read = self._source if self._kept is None else self._from_the_first(self._kept)
-        return map(self._made, chain.from_iterable(read))
+        return map(self._made, chain.from_iterable(self._from(0) if self._again else self._source))
+
+    def part(self, start: int, end: int, step: int) -> Iterator[Any]:
+        """The items of some numbers, which they must have."""
+        first, passed = divmod(start, CHUNK)
+        return map(self._made, islice(chain.from_iterable(self._from(first)), passed, end - first * CHUNK, step))
 
     def printed(self) -> Iterator[str]:
         """As compact JSON, item by item."""
@@ -69,14 +73,13 @@ class Rows:
             separator = ","
         yield "]" if self else "[]"
 
-    def _from_the_first(self, kept: Spool[list[Any]]) -> Iterator[list[Any]]:
-        number = 0
-        while number < len(kept) or self._keep_next():
-            yield from kept.of(range(number, number + 1))
+    def _from(self, number: int) -> Iterator[list[Any]]:
+        """The chunks from this one on."""
+        while number < len(self._kept) or self._keep_next():
+            yield from self._kept.of(range(number, number + 1))
             number += 1
 
     def _keep_next(self) -> bool:
-        assert self._kept is not None, "gone through once only"
         chunk = next(self._source, None)
         if chunk is None:
             return False

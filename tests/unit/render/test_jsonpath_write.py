@@ -108,6 +108,12 @@ def test_a_row_that_does_not_fit_leaves_nothing_written() -> None:
         written("{range [*]}{.ports[0]}{end}", iter(rows))
 
 
+@pytest.mark.parametrize("template", ["{[*]" + ".name" * 2000 + "}", "{range @}" * 2000 + "x" + "{end}" * 2000])
+def test_too_deep(template: str) -> None:
+    with pytest.raises(WrongUsage, match="too deep"):
+        written(f"text {template}", [row(1)])
+
+
 def test_written_while_it_is_read() -> None:
     stream, seen = io.BytesIO(), []
 
