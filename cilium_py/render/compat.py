@@ -33,7 +33,7 @@ def write(stream: BinaryIO, output: Output, definition: MapDef[Any], maps: Itera
                 cells = arranged(rows, lambda each: each)
                 write_lines(stream, tabular.lines(shape.text.titles, cells, shape.text.padded, shape.titles_when_empty))
                 return
-            groups = _groups(shape, chain.from_iterable(maps))
+            groups = _groups(shape, chain.from_iterable(maps), goyaml.natural if output.format == "yaml" else as_it_is)
             if output.is_text:
                 write_lines(stream, _group_lines(shape, groups))
             else:
@@ -75,10 +75,12 @@ def write_lines(stream: BinaryIO, lines: Iterable[str]) -> None:
         stream.write("".join(line + "\n" for line in chunk).encode())
 
 
-def _groups(shape: GoTable[Any], entries: Iterable[Pair]) -> Iterator[Group]:
-    """The key texts in order, each with its value texts: cilium-dbg's map[string][]string."""
-    for key, pairs in groupby(arranged(map(shape.entry, entries), itemgetter(0)), itemgetter(0)):
-        yield key, [value for _, value in pairs]
+def _groups(shape: GoTable[Any], entries: Iterable[Pair], rank: Callable[[str], str]) -> Iterator[Group]:
+    """The key texts by their rank, each with its value texts: cilium-dbg's map[string][]string."""
+    texts = ((rank(key), key, value) for key, value in map(shape.entry, entries))
+    for _, alike in groupby(arranged(texts, itemgetter(0)), itemgetter(0)):
+        (_, key, first), *others = alike
+        yield key, [first, *(value for _, _, value in others)]
 
 
 def _group_lines(shape: GoTable[Any], groups: Iterable[Group]) -> Iterator[str]:
@@ -88,14 +90,13 @@ def _group_lines(shape: GoTable[Any], groups: Iterable[Group]) -> Iterator[str]:
 
 
 def _write_groups(stream: BinaryIO, output: Output, groups: Iterator[Group]) -> None:
-    """An object of lists, group by group where the format allows it."""
+    """An object of lists, group by group where the format allows it; those of YAML are in the order that it has."""
     match output.format:
         case "yaml":
-            found = arranged(groups, lambda group: goyaml.natural(group[0]))
-            if not put(stream, _joined(goyaml.document(dict([group])) for group in found), b"\n"):
+            if not put(stream, _joined(goyaml.document(dict([group])) for group in groups), b"\n"):
                 stream.write(b"{}\n\n")
         case "json":
-            members = _joined("," + gojson.indented(dict([group]))[1:-2] for group in groups)
+            members = _joined(f",\n  {gojson.indented(key)}: {gojson.indented(values, 1)}" for key, values in groups)
             if not put_members(stream, members, b"{", b"\n}\n\n"):
                 stream.write(b"{}\n\n")
         case "jsonpath" if not output.template:

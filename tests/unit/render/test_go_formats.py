@@ -115,6 +115,14 @@ def test_yaml_order_of_map_keys() -> None:
     assert [line.removesuffix(": 0") for line in lines] == expected
 
 
+KEYS = st.text("ab01:./é", max_size=6)
+
+
+@given(KEYS, KEYS)
+def test_keys_that_differ_have_an_order(one: str, other: str) -> None:
+    assert (goyaml.natural(one) == goyaml.natural(other)) == (one == other)
+
+
 ROWS = [("1", "x"), ("1000000", "yy")]
 
 
