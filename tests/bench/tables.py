@@ -33,7 +33,7 @@ FORMATS = ("text", "json", "jsonl", "csv")
 RUNS = 3
 TOOL = (str(Path(sys.executable).parent / "cilium-py"),)
 LIMIT_MB = 50
-OURS, THEIRS = ("text", "table", "json", "jsonl", "yaml", "csv"), ("text", "json")
+OURS, THEIRS, DUMPS = ("text", "table", "json", "jsonl", "yaml", "csv"), ("text", "json", "yaml"), ("json", "yaml")
 MOST = 200_000
 """Entries with which every form is measured: more change nothing, and some forms are slow."""
 
@@ -51,12 +51,14 @@ class List(NamedTuple):
     """What cilium-dbg calls the list; without it, not every form is measured."""
     by_kernel: bool = True
     """Whether the kernel formats it, so that the path through Python is another."""
+    dumps: bool = False
+    """Whether it formats cilium-dbg's JSON and YAML too."""
 
 
 LISTS = (
-    List("ct", "bpf ct list", FORMATS, compat="bpf ct list global"),
+    List("ct", "bpf ct list", FORMATS, compat="bpf ct list global", dumps=True),
     List("ct, IPv6", "bpf ct list"),
-    List("nat", "bpf nat list", sort="to_port", compat="bpf nat list"),
+    List("nat", "bpf nat list", sort="to_port", compat="bpf nat list", dumps=True),
     List("ipcache", "bpf ipcache list", sort="identity", compat="bpf ipcache list"),
     List(
         "policy",
@@ -114,11 +116,16 @@ def measured(each: List, root: Path) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = [
         (f"{each.name}: `{each.words}`", plan.count, "reading", *figures(read, plan.count, 0.0), 1.0, "")
     ]
-    for form in each.formats:
-        words = ["--bpf-root", str(root), *each.words.split(), "-o", form]
+    chosen = [(f"`-o {form}`", each.by_kernel, [*each.words.split(), "-o", form]) for form in each.formats]
+    if each.compat:
+        chosen += [
+            (f"`--compat -o {form}`", each.dumps, ["--compat", *each.compat.split(), "-o", form]) for form in DUMPS
+        ]
+    for said, by_kernel, command in chosen:
+        words = ["--bpf-root", str(root), *command]
         cost = best([*TOOL, *words])
-        slow = process([sys.executable, "-c", BY_PYTHON, *words]).cpu if each.by_kernel else ""
-        rows.append(("", "", f"`-o {form}`", *figures(cost, plan.count, start), cost.cpu / read.cpu, slow))
+        slow = process([sys.executable, "-c", BY_PYTHON, *words]).cpu if by_kernel else ""
+        rows.append(("", "", said, *figures(cost, plan.count, start), cost.cpu / read.cpu, slow))
     return rows
 
 
