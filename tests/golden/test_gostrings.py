@@ -19,9 +19,9 @@ Texts = Callable[[Pair], tuple[str, str]]
 
 
 def ct_texts(pair: Pair) -> tuple[str, str]:
-    key = ct.compat_key(pair.key).text
-    assert key is not None
-    return key, f"expires={ct.LINE(pair.row).partition(' expires=')[2]}\n"
+    text = ct.compat_key(pair.key).text
+    assert text is not None
+    return text(), f"expires={ct.LINE(pair.row).partition(' expires=')[2]}\n"
 
 
 def frag_texts(pair: Pair) -> tuple[str, str]:
