@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -19,6 +19,7 @@ Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 CT_DIRECTIONS = "IN", "OUT", "SVC"
 DIRECTIONS = {
     "ct": CT_DIRECTIONS, "flow": CT_DIRECTIONS, "nat": ("IN", "OUT"), "bandwidth": ("Ingress", "Egress"),
+    "metrics": ("ingress", "egress", "service", "unknown"),
 }  # fmt: skip
 MOST = 1 << 32
 
@@ -30,8 +31,10 @@ def options_of(subject: Subject, arranges: bool) -> list[click.Option]:
     for each in OPTIONS:
         answers = each.answers(fields)
         complete = completion(each, subject)
-        made.append(_option(each.name, _given(each.name, False), each.metavar, each.help, complete, not answers))
-        made.append(_option(f"--not-{each.name[2:]}", _given(each.name, True), each.metavar, "", complete, True))
+        known = vocabulary(each, subject) if answers else ()
+        given, negated = _given(each.name, known), _given(each.name, known, negated=True)
+        made.append(_option(each.name, given, each.metavar, each.help, complete, not answers))
+        made.append(_option(f"--not-{each.name[2:]}", negated, each.metavar, "", complete, True))
     names = _words(lambda _: fields)
     made += [
         _option("--where", _where(False), "EXPR", "fields compared, such as 'bytes > 10M and not related'", names),
@@ -74,11 +77,21 @@ def _asked(ctx: click.Context) -> Asked:
     return found
 
 
-def _given(name: str, negated: bool) -> Callback:
+def _given(name: str, known: Iterable[str], negated: bool = False) -> Callback:
     def callback(ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> None:
+        for value in values:
+            _refuse_unknown(name, value, known)
         _asked(ctx).given += [(name, value, negated) for value in values]
 
     return callback
+
+
+def _refuse_unknown(name: str, value: str, known: Iterable[str]) -> None:
+    """Where the words that rows have are known, any other is a slip, not a selection of nothing. Numbers may be new."""
+    words = [word.lower() for word in known]
+    for word in value.lower().split(","):
+        if words and word.strip() not in words and not word.strip()[:1].isdigit():
+            raise WrongUsage(f"{name} {value}: nothing is called {word.strip()!r}", f"known: {', '.join(known)}")
 
 
 def _where(negated: bool) -> Callback:
@@ -104,17 +117,25 @@ def _limit(ctx: click.Context, _param: click.Parameter, value: str | None) -> No
             raise WrongUsage(f"--limit: {error.message}", error.hint) from None
 
 
-def completion(option: Option, subject: Subject) -> Completion | None:
-    """What the values of an option may be, as far as that can be listed."""
+def vocabulary(option: Option, subject: Subject) -> Sequence[str]:
+    """Every word that rows of the subject can have where the option looks; nothing if they cannot be listed."""
     match option.name:
         case "--proto":
-            return _words(lambda _: PROTOCOLS.values())
+            return list(PROTOCOLS.values())
         case "--dir":
-            return _words(lambda _: DIRECTIONS.get(subject.name, ("ingress", "egress")))
+            return DIRECTIONS.get(subject.name, ("ingress", "egress", "unknown"))
+        case "--flag":
+            return _flags(subject)
+    return ()
+
+
+def completion(option: Option, subject: Subject) -> Completion | None:
+    """What the values of an option may be, as far as that can be listed."""
+    if known := vocabulary(option, subject):
+        return _words(lambda _: known)
+    match option.name:
         case "--state":
             return _words(lambda _: _states(subject))
-        case "--flag":
-            return _words(lambda _: _flags(subject))
         case "--identity":
             return _words(_identities)
         case "--endpoint":
@@ -153,10 +174,17 @@ def _states(subject: Subject) -> Iterable[str]:
     return lb_backends.STATES.values()
 
 
-def _flags(subject: Subject) -> Iterable[str]:
-    from cilium_py.maps import ct, ipcache
+def _flags(subject: Subject) -> Sequence[str]:
+    match subject.name:
+        case "ct" | "flow":
+            from cilium_py.maps import ct
 
-    return {"ct": ct.FLAG_NAMES, "flow": ct.FLAG_NAMES, "ipcache": ipcache.FLAG_NAMES_19}.get(subject.name, {}).values()
+            return list(ct.FLAG_NAMES.values())
+        case "ipcache":
+            from cilium_py.maps import ipcache
+
+            return list(ipcache.FLAG_NAMES_19.values())
+    return ()
 
 
 def _identities(ctx: click.Context) -> Iterable[str]:

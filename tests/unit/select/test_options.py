@@ -9,7 +9,7 @@ from click.shell_completion import ShellComplete
 
 from cilium_py.cli.bpf import definitions
 from cilium_py.cli.main import cilium_py
-from cilium_py.errors import WrongUsage
+from cilium_py.errors import CiliumPyError, WrongUsage
 from cilium_py.maps import ct, policy
 from cilium_py.schema import MapDef
 from cilium_py.select.fields import Kind, fields_of
@@ -72,6 +72,25 @@ def test_a_port_is_looked_for_in_ranges(port: str, is_meant: bool) -> None:
 def test_no_port(row: type[tuple[object, ...]], port: str) -> None:
     with pytest.raises(WrongUsage, match=port):
         selected([("--port", port, False)], fields_of(row), Names(), "a table")
+
+
+@pytest.mark.parametrize(("line", "known"), [
+    ("bpf ct list --proto FOO", "TCP"),
+    ("bpf ct list --not-proto tcp,FOO", "TCP"),
+    ("bpf ct count --dir egress", "SVC"),
+    ("bpf nat list --dir SVC", "OUT"),
+    ("bpf ct delete --flag Nope", "SeenNonSyn"),
+])  # fmt: skip
+def test_an_unknown_word_is_a_slip(line: str, known: str) -> None:
+    with pytest.raises(WrongUsage, match="nothing is called") as refused:
+        cilium_py.main(line.split(), standalone_mode=False)
+    assert known in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("line", ["bpf ct list --proto 253", "bpf ct list --dir in", "bpf metrics list --dir service"])
+def test_a_known_word_or_a_number_is_taken(line: str) -> None:
+    with pytest.raises(CiliumPyError, match="no such"):
+        cilium_py.main(["--bpf-root", "/nonexistent", *line.split()], standalone_mode=False)
 
 
 def offered(line: str) -> Iterator[str]:
