@@ -6,7 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from json.encoder import encode_basestring
 from types import NoneType
 from typing import Any
@@ -38,6 +38,10 @@ def is_marshaled(value: Any) -> bool:
 def _quoted(text: str) -> str:
     quoted = encode_basestring(text)
     return quoted.translate(HTML) if IN_HTML.search(quoted) else quoted
+
+
+_name = lru_cache(4096)(_quoted)
+"""The names of an object are most often those of the one before."""
 
 
 class _Form:
@@ -77,7 +81,7 @@ class _Form:
 
     def mapping(self, value: dict[Any, Any]) -> str:
         """Sorted by its keys."""
-        members = [f"{_quoted(str(key))}{self.colon}{self.within(value[key])}" for key in sorted(value)]
+        members = [f"{_name(str(key))}{self.colon}{self.within(value[key])}" for key in sorted(value)]
         return self.braced(f",{self.inner}".join(members))
 
     def braced(self, members: str) -> str:
