@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-# The other screen, no cursor, no wrapping; and back.
-TAKE, GIVE_BACK = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
-HOME, CLEAR_LINE, CLEAR_REST = "\x1b[H", "\x1b[2K", "\x1b[J"
 USUAL_SIZE = (80, 24)
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -40,8 +37,7 @@ def live(
             due = time.monotonic() + interval
             keys: str | None = ""
             while keys is not None:
-                _, height = screen.size
-                screen.draw(lines(height))
+                screen.draw(lines)
                 keys = screen.wait(due - time.monotonic())
                 for key in keys or "":
                     if key == "q":
@@ -55,6 +51,12 @@ class Screen:
     """Use it in a with block. Keys come if stdin is a terminal too."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(
+            console=Console(), screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
         self._stack = contextlib.ExitStack()
         self._has_keys = sys.stdin.isatty()
         self._settings: list[Any] | None = None
@@ -75,18 +77,17 @@ class Screen:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._stack.close()
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(columns, lines)."""
-        columns, lines = os.get_terminal_size(sys.stdout.fileno())
-        return columns or USUAL_SIZE[0], lines or USUAL_SIZE[1]
+    def draw(self, lines: Callable[[int], Sequence[str]]) -> None:
+        """Show the lines for a screen of this height, as much of them as there is room for, and nothing else."""
+        from rich.console import ConsoleDimensions
+        from rich.text import Text
 
-    def draw(self, lines: Sequence[str]) -> None:
-        """Show these lines, as much of them as there is room for, and nothing else."""
-        columns, most = self.size
-        shown = "\n".join(CLEAR_LINE + line[:columns] for line in lines[:most])
-        sys.stdout.write(HOME + shown + CLEAR_REST)
-        sys.stdout.flush()
+        # Rich by itself would believe COLUMNS and LINES, which do not follow the terminal.
+        columns, height = os.get_terminal_size(sys.stdout.fileno())
+        height = height or USUAL_SIZE[1]
+        self._live.console.size = ConsoleDimensions(columns or USUAL_SIZE[0], height)
+        text = Text("\n".join(lines(height)[:height]), no_wrap=True, overflow="crop")
+        self._live.update(text, refresh=True)
 
     def wait(self, seconds: float) -> str | None:
         """The keys that were pressed; none if the screen is to be drawn anew; None after so many seconds.
@@ -113,13 +114,12 @@ class Screen:
 
             self._settings = termios.tcgetattr(sys.stdin)
             tty.setcbreak(sys.stdin)
-        sys.stdout.write(TAKE)
-        sys.stdout.flush()
+        self._live.start()
 
     def _give_back(self) -> None:
         # A terminal that is gone takes nothing back.
         with contextlib.suppress(OSError):
-            os.write(sys.stdout.fileno(), GIVE_BACK.encode())
+            self._live.stop()
         if self._settings is not None:
             import termios
 
