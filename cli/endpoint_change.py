@@ -136,7 +136,7 @@ def _delete(where: Settings, endpoint_id: int, yes: bool, dry_run: bool) -> bool
 
     found = store.load(where.paths, endpoint_id)
     if dry_run:
-        click.echo(f"would delete {_described(found)}")
+        click.echo(f"Would delete {_described(found)}")
         return False
     confirm(f"Delete {_described(found)}?", yes)
     delete_endpoint(where.paths, endpoint_id)

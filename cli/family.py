@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
 from cilium_py.cli.groups import Command, Group, StrictCommand
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_family
 from cilium_py.cli.verbs import add_verbs, delete_selected, of_family
@@ -181,7 +181,7 @@ def _delete(definition: Definition, path: str) -> click.Command:
             if row is None:
                 raise CiliumPyError(f"{table.path}: no entry for {_said(words)}")
             if dry_run:
-                say(f"would delete {_said(words)} from {table.path}")
+                click.echo(f"Would delete {_said(words)} from {table.path}")
                 return
             confirm(f"Delete {_said(words)} from {table.path}?", yes)
             table.map.delete(key.pack())

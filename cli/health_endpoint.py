@@ -73,7 +73,7 @@ def delete(where: Settings, yes: bool, dry_run: bool) -> None:
     found = health_endpoint.required(where.paths)
     described = f"health endpoint {found.id or ''} {' '.join(map(str, found.addresses))}".strip()
     if dry_run:
-        click.echo(f"would delete {described}")
+        click.echo(f"Would delete {described}")
         return
     confirm(f"Delete {described}?", yes)
     health_endpoint.delete(where.paths)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
 from cilium_py.cli.family import build, group_of, layout_option, writing
 from cilium_py.cli.select import SelectingCommand, asked
 from cilium_py.cli.verbs import delete_selected, of_family
@@ -226,7 +226,7 @@ def delete(where: Settings, prefix: str | None, cluster_id: int, yes: bool, dry_
             there = table.map.delete(key.pack())
         if not there:
             raise CiliumPyError(f"{table.path}: no entry for {said}")
-        (say if dry_run else click.echo)(f"{'Would delete' if dry_run else 'Deleted'} entry {said}")
+        click.echo(f"{'Would delete' if dry_run else 'Deleted'} entry {said}")
 
 
 def _writable(where: Settings, *, read_only: bool = False) -> Iterator[OpenTable[Row]]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import click
 
 from cilium_py.bpf.map import BpfMap
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, settings, yes_option
 from cilium_py.cli.family import build, list_command
 from cilium_py.cli.groups import Group, StrictCommand
 from cilium_py.cli.rows import Listed, add_verbs
@@ -116,7 +116,7 @@ def group_delete(where: Settings, group_address: bytes, yes: bool, dry_run: bool
             raise no_group(table, group_address)
         said = f"group {ip(group_address)} with {len(row.subscribers)} subscribers"
         if dry_run:
-            say(f"would delete {said} from {table.path}")
+            click.echo(f"Would delete {said} from {table.path}")
             return
         confirm(f"Delete {said} from {table.path}?", yes)
         table.map.delete(key.pack())

@@ -165,7 +165,7 @@ def delete(where: Settings, name: str, yes: bool, dry_run: bool) -> None:
     if name == config.introduction().full_name:
         raise WrongUsage(f"{name}: the node itself")
     if dry_run:
-        click.echo(f"would delete node {name}")
+        click.echo(f"Would delete node {name}")
         return
     confirm(f"Delete node {name}?", yes)
     _tell_maps(where.paths, config, [roster.remove(name)], [])

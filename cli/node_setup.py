@@ -80,7 +80,7 @@ def remove(where: Settings, yes: bool, dry_run: bool) -> None:
             f"node {node.name} still has endpoints: {', '.join(map(str, left))}", hint="cilium-py endpoint delete ID"
         )
     if dry_run:
-        click.echo(f"would remove node {node.name}, its maps in {where.paths.globals}, and {where.paths.state_dir}")
+        click.echo(f"Would remove node {node.name}, its maps in {where.paths.globals}, and {where.paths.state_dir}")
         return
     confirm(f"Remove node {node.name}?", yes)
     setup.remove(where.paths)

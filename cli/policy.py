@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from cilium_py.cli.context import Settings, confirm, output_option, say, settings, show, yes_option
+from cilium_py.cli.context import Settings, confirm, output_option, settings, show, yes_option
 from cilium_py.cli.groups import Group
 from cilium_py.cli.select import SelectingCommand, Subject, asked, list_rows, no_options_in_compat
 from cilium_py.cli.verbs import Target, add_verbs
@@ -307,7 +307,7 @@ def delete(where: Settings, words: tuple[str, ...], deny: bool, yes: bool, dry_r
         if dry_run:
             wanted = {entries.key_of(table, egress, identity, l4) for l4 in matches}
             count = sum(key in wanted for key, _ in table.entries())
-            say(f"would delete {count} entries from {table.path}")
+            click.echo(f"Would delete {count} entries from {table.path}")
         else:
             count = sum(entries.take_out(table, egress, identity, l4) for l4 in matches)
         if not count:

@@ -227,7 +227,7 @@ def delete(where: Settings, labels: tuple[str, ...], every: bool, output: str | 
         raise CiliumPyError(f"no rule has the labels {' '.join(wanted)}")
     names = ", ".join(written.rule.name or f"rule {number}" for number, written in found.items())
     if dry_run:
-        say(f"would delete {len(found)} rules: {names or 'there are none'}")
+        click.echo(f"Would delete {len(found)} rules: {names or 'there are none'}")
         return
     confirm(f"Delete {len(found)} rules ({names})?", yes)
     revision = _install(where, lambda current: current.replace(current.having(wanted), ()))

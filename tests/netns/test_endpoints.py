@@ -161,7 +161,7 @@ def test_commands(empty: Lab) -> None:
     shown = json.loads(cilium("endpoint", "get", "1").stdout)[0]
     assert shown["status"]["state"] == "ready"
     assert cilium("status").returncode == 0
-    assert "would delete" in cilium("endpoint", "delete", "1", "--dry-run").stdout
+    assert "Would delete" in cilium("endpoint", "delete", "1", "--dry-run").stdout
     assert store.ids(empty.paths("node1")) == [1]
     cilium("endpoint", "delete", "1", "--yes")
     assert cilium("endpoint", "get", "1", check=False).returncode == 1

@@ -71,7 +71,7 @@ def test_rules_are_listed_and_shown(node: NodePaths) -> None:
     assert (
         cilium(node, "policy", "get", "team=a").output == json.dumps([json.loads(RULE)], indent=2) + "\nRevision: 2\n"
     )
-    assert cilium(node, "policy", "delete", "team=a", "--dry-run").output == "would delete 1 rules: unspec:team=a\n"
+    assert cilium(node, "policy", "delete", "team=a", "--dry-run").output == "Would delete 1 rules: unspec:team=a\n"
     assert cilium(node, "policy", "selectors").output.splitlines() == [
         "SELECTOR     LABELS          USERS   IDENTITIES",
         "10.0.0.0/8   unspec:team=a   1",
