@@ -13,6 +13,7 @@ range of ports is one entry where it is a power of two. Packets and bytes are co
 1.18, and were in the entry before. Identity 0 stands for anyone.
 """
 
+from functools import cache
 from typing import Annotated, NamedTuple, TypeAlias
 
 from cilium_py.maps.auth import type_name
@@ -263,9 +264,14 @@ DUMPED = GoType(GoField("PolicyEntry", embedded=True), GoField("StatsValue", emb
 def compat_entry(key: Key, entry: Entry, row: Row) -> GoStruct:
     """An entry of `cilium-dbg bpf policy get -o json`: proxy port and port as they lie in memory."""
     port, flags, *rest = entry
-    counted = (UNCOUNTED if count is None else count for count in (row.packets, row.bytes))
-    named = Named(flags, row.action.capitalize())
-    return DUMPED(ENTRY(port, named, *rest), STATISTICS(*counted), KEY(*key))
+    packets = UNCOUNTED if row.packets is None else row.packets
+    size = UNCOUNTED if row.bytes is None else row.bytes
+    return DUMPED(ENTRY(port, flags_of(flags, row.action), *rest), STATISTICS(packets, size), KEY(*key))
+
+
+@cache
+def flags_of(flags: int, action: str) -> Named:
+    return Named(flags, action.capitalize())
 
 
 TITLES = ("POLICY", "DIRECTION", "IDENTITY", "PORT/PROTO", "PROXY PORT", "AUTH TYPE", "BYTES", "PACKETS", "PREFIX")

@@ -11,7 +11,7 @@ from json.encoder import encode_basestring
 from types import NoneType
 from typing import Any
 
-from cilium_py.render.bytype import ByType, Write
+from cilium_py.render.bytype import ByType
 from cilium_py.schema.golang import Blob, GoStruct, GoType, Hole, Marshaled, Named, Nil
 
 HTML = str.maketrans({
@@ -51,7 +51,7 @@ class _Form:
         """`newline` is a line's end and the indent of the line that closes a value."""
         self.newline, self.step, self.colon = newline, step, colon
         self.inner = newline + step
-        self.types: dict[GoType, tuple[str, tuple[Write, ...]]] = {}
+        self.types: dict[GoType, tuple[str, list[bool]]] = {}
         self.kinds = ByType({
             str: _quoted,
             bool: lambda value: "true" if value else "false",
@@ -91,18 +91,16 @@ class _Form:
         """What is between the braces: embedded structs are dissolved."""
         if struct.type not in self.types:
             self.types[struct.type] = self.places_in(struct.type)
-        template, writers = self.types[struct.type]
-        return template % tuple([write(value) for write, value in zip(writers, struct.values, strict=True)])
+        template, dissolved = self.types[struct.type]
+        kinds, pairs = self.within.kinds, zip(dissolved, struct.values, strict=True)
+        return template % tuple([self.members(v) if is_dissolved else kinds[type(v)](v) for is_dissolved, v in pairs])
 
-    def places_in(self, struct: GoType) -> tuple[str, tuple[Write, ...]]:
-        """The text of a struct type, and what writes each of its fields."""
-        places, writers = [], list[Write]()
-        for field in struct.fields:
-            is_dissolved = field.embedded and not field.json
-            name = "" if is_dissolved else _quoted(field.json or field.name).replace("%", "%%") + self.colon
-            places.append(name + "%s")
-            writers.append(self.members if is_dissolved else self.within)
-        return f",{self.inner}".join(places), tuple(writers)
+    def places_in(self, struct: GoType) -> tuple[str, list[bool]]:
+        """The text of a struct type, and which of its fields are dissolved in it."""
+        dissolved = [field.embedded and not field.json for field in struct.fields]
+        names = [_quoted(field.json or field.name).replace("%", "%%") + self.colon for field in struct.fields]
+        places = ["%s" if is_dissolved else f"{name}%s" for is_dissolved, name in zip(dissolved, names, strict=True)]
+        return f",{self.inner}".join(places), dissolved
 
 
 _form = cache(_Form)

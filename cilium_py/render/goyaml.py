@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from types import NoneType
 from typing import Any
 
@@ -97,7 +97,7 @@ class _Depth:
         return "".join([f"{self.line}-{text}" for text in texts]) or " []"
 
     def mapping(self, value: dict[Any, Any]) -> str:
-        within, members = self.within(), {str(key): member for key, member in value.items()}
+        within, members = self.within, {str(key): member for key, member in value.items()}
         texts = [f"{self.line}{_string(name)}:{within(members[name])}" for name in sorted(members, key=natural)]
         return "".join(texts) or " {}"
 
@@ -105,8 +105,10 @@ class _Depth:
         if struct.type not in self.types:
             names = [_string(field.name.lower()).replace("%", "%%") for field in struct.type.fields]
             self.types[struct.type] = "".join(f"{self.line}{name}:%s" for name in names) or " {}"
-        return self.types[struct.type] % tuple(map(self.within(), struct.values))
+        kinds = self.within.kinds
+        return self.types[struct.type] % tuple([kinds[type(value)](value) for value in struct.values])
 
+    @cached_property
     def within(self) -> _Depth:
         """The next depth: the next multiple of four, also from within a list item, which is indented by two."""
         return _depth((self.indent // INDENT + 1) * INDENT)

@@ -95,8 +95,8 @@ class Struct(tuple[Any, ...]):  # a tuple of int and bytes, by position: no stat
     def pack(self) -> bytes:
         return self.format.pack(*self)
 
-    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
-        return type(self).unpack, (self.pack(),)
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[type[Self], tuple[Any, ...]]]:
+        return tuple.__new__, (type(self), tuple(self))
 
     def __repr__(self) -> str:
         names = (m.name for m in self.members if not isinstance(m.kind, Pad))
