@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -57,19 +58,19 @@ def list_(where: Settings, no_headers: bool, output: str | None) -> None:
     if asked().is_given or not form.is_text:
         list_rows(where, form, rows, EndpointRow, TEXT)
         return
-    table = lines(TITLES, [SECOND_TITLES, *(cells for found in rows for cells in _cells(found))])
+    table = lines(TITLES, chain([SECOND_TITLES], (cells for found in rows for cells in _cells(found))))
     for number, line in enumerate(table):
         if number > 1 or not no_headers:
             click.echo(line)
 
 
-def rows_of(where: Settings) -> list[EndpointRow]:
-    """The endpoints of the node, or of the recorded one."""
+def rows_of(where: Settings) -> Iterator[EndpointRow]:
+    """The endpoints of the node, or of the recorded one. Raises Partial after the last if one cannot be read."""
     from cilium_py.endpoint import store
     from cilium_py.endpoint.view import row
 
     condition = conditions(where)
-    return [row(found, condition(found)) for found in store.all(where.paths)]
+    return (row(found, condition(found)) for found in store.all(where.paths))
 
 
 def _cells(found: EndpointRow) -> Iterator[tuple[str, ...]]:

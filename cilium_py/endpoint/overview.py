@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from cilium_py.errors import CiliumPyError
+from cilium_py.errors import CiliumPyError, Partial
 from cilium_py.net import libc
 from cilium_py.net.namespace import inside
 from cilium_py.node.config import HOST_DEVICE, NodeConfig
@@ -55,9 +55,14 @@ class Overview(NamedTuple):
 def overview(paths: NodePaths) -> Overview:
     """Look at the node. Raises NodeMissing if there is none."""
     node = NodeConfig.load(paths)
-    endpoints = list(store.all(paths))
-    found_states = {endpoint.id: status.state_of(paths, node, endpoint) for endpoint in endpoints}
     problems = missing(paths, node)
+    endpoints = []
+    try:
+        for endpoint in store.all(paths):
+            endpoints.append(endpoint)
+    except Partial as error:
+        problems.append(error.message)
+    found_states = {endpoint.id: status.state_of(paths, node, endpoint) for endpoint in endpoints}
     for endpoint in endpoints:
         found = status.problems(paths, node, endpoint)
         if found or found_states[endpoint.id] != states.READY:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cilium_py.errors import CiliumPyError, EndpointMissing
+from cilium_py.errors import CiliumPyError, EndpointMissing, Partial
 from cilium_py.loader import state
 from cilium_py.node.config import HOST_ENDPOINT_ID
 from cilium_py.paths import NodePaths
@@ -46,13 +46,18 @@ def load(paths: NodePaths, endpoint_id: int) -> Endpoint:
 
 
 def all(paths: NodePaths) -> Iterator[Endpoint]:
-    """Read every endpoint, by id."""
+    """Read every endpoint, by id. Raises Partial after the last if one of them cannot be read."""
+    damaged: list[CiliumPyError] = []
     for endpoint_id in ids(paths):
         try:
             yield load(paths, endpoint_id)
         except EndpointMissing:
             # Deleted since the directory was listed.
             continue
+        except CiliumPyError as error:
+            damaged.append(error)
+    if damaged:
+        raise Partial(f"left out: {'; '.join(error.message for error in damaged)}", damaged[0].hint)
 
 
 def save(directory: Path, endpoint: Endpoint) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cilium_py.endpoint import naming, store
 from cilium_py.endpoint.model import Endpoint
 from cilium_py.endpoint.relabel import with_labels
-from cilium_py.errors import CiliumPyError, EndpointMissing, WrongUsage
+from cilium_py.errors import CiliumPyError, EndpointMissing, Partial, WrongUsage
 from cilium_py.paths import NodePaths
 
 WEB = Endpoint(
@@ -62,6 +62,12 @@ def test_what_is_no_endpoint_in_the_state_directory(tmp_path: Path) -> None:
         store.load(paths, 6)
     assert error.value.hint is not None
     assert f"remove {tmp_path}/6" in error.value.hint
+    (tmp_path / "7").mkdir()
+    store.save(paths.endpoint(7), WEB)
+    found = store.all(paths)
+    assert next(found) == WEB
+    with pytest.raises(Partial, match=r"left out: .*not an endpoint"):
+        next(found)
 
 
 def test_by_labels(paths: NodePaths) -> None:
