@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache, cached_property, lru_cache
@@ -14,10 +13,7 @@ from typing import Any
 from cilium_py.render.bytype import ByType
 from cilium_py.schema.golang import Blob, GoStruct, GoType, Hole, Marshaled, Named, Nil
 
-HTML = str.maketrans({
-    "<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029",
-})  # fmt: skip
-IN_HTML = re.compile("[<>&\u2028\u2029]")
+HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def indented(value: Any, depth: int = 0) -> str:
@@ -37,7 +33,10 @@ def is_marshaled(value: Any) -> bool:
 
 def _quoted(text: str) -> str:
     quoted = encode_basestring(text)
-    return quoted.translate(HTML) if IN_HTML.search(quoted) else quoted
+    for character, escaped in HTML.items():
+        if character in quoted:
+            quoted = quoted.replace(character, escaped)
+    return quoted
 
 
 _name = lru_cache(4096)(_quoted)

@@ -98,7 +98,8 @@ class _Depth:
 
     def mapping(self, value: dict[Any, Any]) -> str:
         within, members = self.within, {str(key): member for key, member in value.items()}
-        texts = [f"{self.line}{_string(name)}:{within(members[name])}" for name in sorted(members, key=natural)]
+        names = sorted(members, key=natural) if len(members) > 1 else members
+        texts = [f"{self.line}{_string(name)}:{within(members[name])}" for name in names]
         return "".join(texts) or " {}"
 
     def struct(self, struct: GoStruct) -> str:
