@@ -174,7 +174,7 @@ def _plain(text: _Text) -> Iterator[Entry]:
             elif not _HEX_LINE.match(part.strip()):
                 readable = False  # what stands there says why the value could not be read
             elif part.strip():
-                into += bytes.fromhex(part)
+                into += bytes.fromhex("".join(part.split()))
                 if len(into) > LIMITS.entry:
                     raise shape_error(text.path, "an entry without an end")
     if began and readable and values:
