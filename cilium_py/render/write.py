@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TypeVar
 from cilium_py.render import grid, rowyaml, tabular
 from cilium_py.render.output import Output
 from cilium_py.render.rowjson import encoded, writer
-from cilium_py.render.stream import chunks
+from cilium_py.render.stream import chunks, put_members
 from cilium_py.render.values import as_object, converters, plain
 from cilium_py.schema import Line, Table
 
@@ -24,7 +24,8 @@ def write(stream: BinaryIO, output: Output, rows: Iterable[R], row: type[R], tex
         case "table":
             _table(stream, rows, row)
         case "json":
-            _json(stream, map(writer(row), rows))
+            if not put_members(stream, pieces_of("json", rows, row, text), b"[", b"\n]\n"):
+                stream.write(b"[]\n")
         case "jsonl":
             _lines(stream, map(writer(row), rows))
         case "yaml":
@@ -57,21 +58,6 @@ def write_value(stream: BinaryIO, output: Output, value: Any) -> None:
 def _lines(stream: BinaryIO, lines: Iterable[str]) -> None:
     for chunk in chunks(lines):
         stream.write(("\n".join(chunk) + "\n").encode())
-
-
-def _json(stream: BinaryIO, objects: Iterable[str]) -> None:
-    """An array with one object a line, so that a large one streams and can be searched by line."""
-    parts = chunks(objects)
-    first = next(parts, None)
-    if first is None:
-        stream.write(b"[]\n")
-        return
-    stream.write(("[\n  " + ",\n  ".join(first)).encode())
-    try:
-        for chunk in parts:
-            stream.write("".join(",\n  " + item for item in chunk).encode())
-    finally:
-        stream.write(b"\n]\n")
 
 
 def _yaml(stream: BinaryIO, items: Iterable[str]) -> None:
