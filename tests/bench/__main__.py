@@ -19,7 +19,7 @@ HEAD = """\
 Written by `make bench`; one section alone: `.venv/bin/python -m tests.bench NAME`. Each section compares figures of
 one run on one machine: read the ratios, the times are those of a small virtual machine.
 """
-HELPERS = {"__main__", "measure"}
+HELPERS = {"__main__", "fill", "measure"}
 
 
 def machine() -> str:
