@@ -14,8 +14,10 @@ from tests.terminal import Terminal
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-# A shell's background job ignores Ctrl-C, and so would every command that a test starts and interrupts.
+# A shell's background job ignores Ctrl-C, and one under nohup(1) that its terminal goes: so would every command that a
+# test starts and ends in such a way.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
