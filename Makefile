@@ -13,6 +13,9 @@ TEST_PACKAGES := bpftool nftables procps time tmux
 LINT_PACKAGES := clang-format-19
 BENCH_PACKAGES := iperf3 sockperf time util-linux
 
+# Tests that nothing on the same machine disturbs.
+SIDE_BY_SIDE := tests/unit tests/golden
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -21,7 +24,8 @@ demo: build ## bring up a node with pods, send real traffic, show what the kerne
 
 test: build lint ## lint, then every test
 	@$(call install,$(TEST_PACKAGES))
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE:%=--ignore=%)
 
 lint: build ## ruff, mypy, import contracts, clang-format
 	@$(call install,$(LINT_PACKAGES))
