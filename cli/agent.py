@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from cilium_py.cli.context import Settings, say
@@ -10,15 +9,13 @@ from cilium_py.errors import CiliumPyError
 from cilium_py.node import runtime
 from cilium_py.node.runtime import Clock, RuntimeConfig
 
-log = logging.getLogger(__name__)
-
 
 def agent_options(where: Settings) -> RuntimeConfig:
     """The options of the node's agent; the defaults if it left none or they cannot be read."""
     try:
         return runtime.read(where.paths.state_dir) or RuntimeConfig()
     except CiliumPyError as error:
-        log.warning("%s", error)
+        say(f"note: {error.message}; taken for one with both address families")
         return RuntimeConfig()
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from cilium_py.errors import CiliumPyError
+from cilium_py.errors import CiliumPyError, advice, said
 from cilium_py.schema.timestamp import seconds
 
 FILE = "agent-runtime-config.json"
@@ -49,9 +49,10 @@ def read(state_dir: Path) -> RuntimeConfig | None:
         options = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise CiliumPyError(f"{path}: {why}", "the agent writes it when it starts") from error
+    except OSError as error:
+        raise CiliumPyError(said(error), advice(error)) from error
+    except ValueError as error:
+        raise CiliumPyError(f"{path}: {error}", "the agent writes it when it starts") from error
     if not isinstance(options, dict):
         raise CiliumPyError(f"{path}: not a JSON object")
     ipv4, ipv6 = (_option(path, options, name, True) for name in ("EnableIPv4", "EnableIPv6"))
