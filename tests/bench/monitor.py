@@ -28,7 +28,9 @@ STEP = 0.001
 """Seconds between two portions of events."""
 
 # A SYN of 54 bytes, and the head of a trace of it: struct trace_notify, version 1.
-SYN = bytes.fromhex("020a000001fe020a0000010b080045000028123440004006" "10f60ac8010b0ac8010c9c410050000003e8000000005002faf0fcd10000")  # fmt: skip  # noqa: E501
+SYN = bytes.fromhex(
+    "020a000001fe020a0000010b08004500002812344000400610f60ac8010b0ac8010c9c410050000003e8000000005002faf0fcd10000"
+)
 TRACE = struct.pack("=BBHIIHHIIHBBI16s", 4, 0, 11, 7, len(SYN), len(SYN), 1, 256, 257, 12, 0, 0, 5, bytes(16))
 SOURCE_PORT_AT, SEQUENCE_AT = 34, 38
 

@@ -39,7 +39,12 @@ VALUES = st.builds(
 )  # fmt: skip
 TABLES = st.dictionaries(KEYS, VALUES, max_size=20)
 FIELDS = fields_of(ct.MAP.row, ct.MAP.derived)
-BY = st.lists(st.sampled_from([FIELDS[name] for name in FIELDS if name not in ("flag_names", "remaining", "idle")]), min_size=1, max_size=3, unique=True)  # fmt: skip  # noqa: E501
+BY = st.lists(
+    st.sampled_from([FIELDS[name] for name in FIELDS if name not in ("flag_names", "remaining", "idle")]),
+    min_size=1,
+    max_size=3,
+    unique=True,
+)
 
 
 @pytest.fixture

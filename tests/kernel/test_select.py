@@ -172,7 +172,10 @@ def test_groups(said: Said) -> None:
         ("10.0.0.1", 3, 5130), ("10.0.0.2", 2, 910)
     ]  # fmt: skip
     _, out, _ = said("ct", "top", "--by", "protocol,state", "--sort", "entries", "--rounds", "1", "--limit", "1")
-    assert out.splitlines()[1:] == ["PROTOCOL  STATE        ENTRIES  PACKETS  BYTES", "TCP       ESTABLISHED        2        2   5900"]  # fmt: skip  # noqa: E501
+    assert out.splitlines()[1:] == [
+        "PROTOCOL  STATE        ENTRIES  PACKETS  BYTES",
+        "TCP       ESTABLISHED        2        2   5900",
+    ]
 
 
 def test_one_connection(flows: BpfMap, said: Said) -> None:
