@@ -229,7 +229,10 @@ def places(struct: type[Struct]) -> dict[str, tuple[int, int, int]]:
 def explained(error: OSError, path: Path) -> CiliumPyError:
     """What an errno means for a reader of pinned maps."""
     if error.errno == errno.ENOENT:
-        return MapMissing(f"{path}: no such map", "is Cilium running here? --bpf-root names another bpffs")
+        hint = "is Cilium running here? --bpf-root names another bpffs"
+        if path.parent.is_dir():
+            hint = "what is switched off has no map; `cilium-py bpf map list` shows what is here"
+        return MapMissing(f"{path}: no such map", hint)
     if error.errno in (errno.EPERM, errno.EACCES):
         return NotPermitted(f"{path}: permission denied", "run as root")
     return CiliumPyError(f"{path}: {error.strerror}")
